@@ -1,0 +1,1 @@
+"""Runs a tool where it can be watched, limited and killed."""
