@@ -1,0 +1,1 @@
+"""Adapters that all services share; knows nothing of jobs."""

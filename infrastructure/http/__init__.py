@@ -1,0 +1,1 @@
+"""What both APIs share on the HTTP side, from framing to problem documents."""
