@@ -1,4 +1,4 @@
-"""What it takes to run a tool once, and what comes of it: the seam between a worker and a sandbox."""
+"""What a run of a tool needs and what comes of it: the seam between a worker and a sandbox."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class CollectedOutput:
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """How well a run is walled in: L0 not at all, L1 by limits, L2 by system calls too, L3 wholly."""
+    """How well a run is walled in: L0 not, L1 by limits, L2 by system calls too, L3 wholly."""
 
     level: str
     layers: tuple[str, ...]
