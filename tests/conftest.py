@@ -1,0 +1,3 @@
+"""Loads the shared fixtures; what each gives stands in its own module."""
+
+pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.databases"]
