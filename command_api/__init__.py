@@ -1,0 +1,1 @@
+"""The commands side: requests become commands, commands become facts."""

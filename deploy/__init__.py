@@ -1,0 +1,1 @@
+"""What is needed to put the platform somewhere: migrations, images, rules, dashboards."""

@@ -1,0 +1,1 @@
+"""What happened, what may happen, and where it is written."""

@@ -1,0 +1,35 @@
+"""Every fact under its permanent name: the closed registry that readers resolve topics with.
+
+A name may be added, never changed or removed: history was written under it. The library's own
+lookup imports whatever module a row names; this one knows only what stands here.
+"""
+
+from eventsourcing.utils import register_topic
+
+from events.contracts import job, tool, upload
+from events.contracts.fact import AnyFact
+
+FACTS: tuple[type[AnyFact], ...] = (
+    job.JobSubmitted,
+    job.AttemptStarted,
+    job.AttemptSucceeded,
+    job.AttemptFailed,
+    job.AttemptExpired,
+    job.AttemptHandedBack,
+    job.JobDue,
+    job.JobCancelled,
+    job.JobReopened,
+    job.OutcomeRefused,
+    job.JobResultExpired,
+    tool.ToolIntroduced,
+    tool.ToolOffered,
+    upload.UploadReceived,
+    upload.UploadExpired,
+)
+
+CLASS_OF: dict[str, type[AnyFact]] = {fact.TOPIC: fact for fact in FACTS}
+"""Topic → class."""
+
+for _fact in FACTS:
+    # The library asks its own registry before it lets an aggregate trigger an event.
+    register_topic(_fact.TOPIC, _fact)

@@ -1,0 +1,139 @@
+"""The facts of a job's life.
+
+Life: scheduled → queued → running → (retrying → queued →)* succeeded | failed | cancelled.
+Fields marked as sealed hold `SealedText` under the job's own key, with the field's name as context.
+"""
+
+from typing import Any, ClassVar
+
+from events.contracts.fact import Fact, FirstFact
+
+
+class JobSubmitted(FirstFact):
+    """A client asked for a tool to be run on files."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.submitted"
+
+    owner: str
+    """The user whose job it is, as an opaque id."""
+    tool: str
+    tool_version: str
+    queue: str
+    priority: int
+    options: str
+    """Sealed: the options as canonical JSON."""
+    inputs: list[dict[str, Any]]
+    """`FileRef` objects, in the order the tool gets them."""
+    run_at: str | None
+    """Not before this time (ISO 8601, UTC); the job is scheduled until then."""
+    labels: str | None
+    """Sealed: the client's labels as a JSON object."""
+    label_tokens: list[str]
+    """Blind index of the labels: equal labels of one tenant have equal tokens."""
+    attempts_max: int
+    timeout_seconds: float
+    retention_seconds: int
+    """How long the outputs are kept after success."""
+
+
+class AttemptStarted(Fact):
+    """A worker claimed the job: from here on only this lease may report an outcome."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.attempt_started"
+
+    lease: int
+    """Grows with every claim of this job; never falls."""
+    attempt: int
+    """How many attempts have counted, this one included."""
+    worker: str
+    """The worker's identity, new at each boot."""
+    isolation: str = "unknown"
+    """The level of isolation in effect."""
+
+
+class AttemptSucceeded(Fact):
+    """The tool finished, its outputs are in the blob store: the job has succeeded."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.attempt_succeeded"
+
+    lease: int
+    outputs: list[dict[str, Any]]
+    """`FileRef` objects; output names are sealed too, as they follow input names."""
+    duration_ms: int
+    expires_at: str
+    """When the outputs may be deleted (ISO 8601, UTC)."""
+    resources: dict[str, float]
+    """Peaks of the attempt: `peak_rss_bytes`, `cpu_seconds`; empty where not measured."""
+
+
+class AttemptFailed(Fact):
+    """The attempt ended without a result: the job retries, or has failed."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.attempt_failed"
+
+    lease: int
+    code: str
+    """UPPER_SNAKE, stable."""
+    message: str
+    """Sealed: what went wrong, for the client."""
+    permanent: bool
+    """Whether another attempt could not help."""
+    retry_at: str | None
+    """When it is tried again (ISO 8601, UTC); None: the job has failed."""
+    duration_ms: int
+    resources: dict[str, float]
+
+
+class AttemptExpired(Fact):
+    """The worker fell silent for longer than its lease: the attempt is over."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.attempt_expired"
+
+    lease: int
+    requeued: bool
+    """True: queued again at once; False: its attempts are used up, the job has failed."""
+
+
+class AttemptHandedBack(Fact):
+    """The worker is shutting down and returned the job; the attempt does not count."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.attempt_handed_back"
+
+    lease: int
+
+
+class JobDue(Fact):
+    """The time of a scheduled or retrying job has come: it is queued."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.due"
+
+
+class JobCancelled(Fact):
+    """Somebody called the job off; a running attempt loses its lease."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.cancelled"
+
+
+class JobReopened(Fact):
+    """Somebody asked for a failed or cancelled job to be tried again, with fresh attempts."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.reopened"
+
+
+class OutcomeRefused(Fact):
+    """A late outcome arrived under a lease that is no longer valid; it changed nothing."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.outcome_refused"
+
+    lease: int
+    outcome: str
+    """`succeeded` or `failed`: what the late worker would have reported."""
+    worker: str
+
+
+class JobResultExpired(Fact):
+    """The retention of the outputs is over; the files are deleted, the history stays."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.result_expired"
+
+    blob_keys: list[str]

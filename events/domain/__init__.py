@@ -1,0 +1,1 @@
+"""The rules: aggregates that decide and evolve, without any input or output."""

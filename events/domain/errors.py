@@ -1,0 +1,80 @@
+"""What the rules refuse, and why: each docstring is the message a client may see."""
+
+from typing import Any, ClassVar
+
+
+class DomainError(Exception):
+    """The request is against the rules."""
+
+    code: ClassVar[str] = "REFUSED"
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        self.message = message or (type(self).__doc__ or "").strip()
+        self.details = details
+        super().__init__(self.message)
+
+
+class NotFound(DomainError):
+    """There is nothing of this name here."""
+
+    code = "NOT_FOUND"
+
+
+class JobNotFound(NotFound):
+    """There is no such job."""
+
+    code = "JOB_NOT_FOUND"
+
+
+class ToolNotFound(NotFound):
+    """There is no tool of this name."""
+
+    code = "TOOL_NOT_FOUND"
+
+
+class UploadNotFound(NotFound):
+    """There is no such upload, or it has expired."""
+
+    code = "UPLOAD_NOT_FOUND"
+
+
+class JobIsFinal(DomainError):
+    """The job has already ended."""
+
+    code = "JOB_IS_FINAL"
+
+
+class JobIsNotFinal(DomainError):
+    """The job has not ended yet."""
+
+    code = "JOB_IS_NOT_FINAL"
+
+
+class JobNotClaimable(DomainError):
+    """The job is not waiting for a worker."""
+
+    code = "JOB_NOT_CLAIMABLE"
+
+
+class StaleLease(DomainError):
+    """The lease under which this outcome is reported is no longer valid."""
+
+    code = "STALE_LEASE"
+
+
+class JobNotDue(DomainError):
+    """The job is neither scheduled nor waiting for a retry."""
+
+    code = "JOB_NOT_DUE"
+
+
+class ResultNotExpirable(DomainError):
+    """The job has no result that could expire."""
+
+    code = "RESULT_NOT_EXPIRABLE"
+
+
+class ResultExpired(DomainError):
+    """The result was deleted when its retention ended; submit the job again."""
+
+    code = "RESULT_EXPIRED"

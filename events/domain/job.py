@@ -1,0 +1,317 @@
+"""The job: what may happen to it, and what has.
+
+It promises one terminal outcome at a time: an outcome counts only under the lease of the latest
+claim, and a claim needs a queued job. Everything here is decided from the job's own facts;
+nothing is looked up.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar, Self
+from uuid import UUID
+
+from events.contracts import job as facts
+from events.contracts.fact import AnyFact
+from events.contracts.values import DEFAULT_QUEUE, FileRef, JobStatus, Origin, SealedText
+from events.domain.aggregate import Aggregate
+from events.domain.errors import (
+    JobIsFinal,
+    JobIsNotFinal,
+    JobNotClaimable,
+    JobNotDue,
+    ResultNotExpirable,
+    StaleLease,
+)
+from events.domain.retry_policy import RetryPolicy
+
+RETENTION_SECONDS_DEFAULT = 7 * 24 * 3600
+TIMEOUT_SECONDS_DEFAULT = 60.0
+ATTEMPTS_DEFAULT = 5
+
+WAITING_FOR_TIME = frozenset({JobStatus.SCHEDULED, JobStatus.RETRYING})
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """What a client asks for, after validation and sealing."""
+
+    owner: str
+    tool: str
+    tool_version: str
+    options: SealedText
+    inputs: Sequence[FileRef]
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0
+    run_at: datetime | None = None
+    labels: SealedText | None = None
+    label_tokens: Sequence[str] = ()
+    attempts_max: int = ATTEMPTS_DEFAULT
+    timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT
+    retention_seconds: int = RETENTION_SECONDS_DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt ended without a result."""
+
+    code: str
+    message: SealedText
+    permanent: bool
+
+
+class Job(Aggregate):
+    """One request to run one tool, from submission to its end."""
+
+    TOPIC = "magictoolbox.job"
+    FOLDS: ClassVar[dict[type[AnyFact], str]] = {
+        facts.JobSubmitted: "_submitted",
+        facts.AttemptStarted: "_started",
+        facts.AttemptSucceeded: "_succeeded",
+        facts.AttemptFailed: "_failed",
+        facts.AttemptExpired: "_expired",
+        facts.AttemptHandedBack: "_handed_back",
+        facts.JobDue: "_due",
+        facts.JobCancelled: "_cancelled",
+        facts.JobReopened: "_reopened",
+        facts.OutcomeRefused: "_outcome_refused",
+        facts.JobResultExpired: "_result_expired",
+    }
+
+    class Event(Aggregate.Event):
+        """See `Aggregate.Event`."""
+
+        TOPIC = "magictoolbox.job.event"
+
+    class Created(Event, Aggregate.Created):
+        """See `Aggregate.Event`."""
+
+        TOPIC = "magictoolbox.job.created"
+
+    # -- deciding -------------------------------------------------------------------------------
+
+    @classmethod
+    def submit(cls, job_id: UUID, request: JobRequest, origin: Origin) -> Self:
+        """Accept a request; scheduled if it names a time in the future, else queued."""
+        later = request.run_at is not None and request.run_at > origin.at
+        return cls._create(
+            facts.JobSubmitted,
+            id=job_id,
+            owner=request.owner,
+            tool=request.tool,
+            tool_version=request.tool_version,
+            queue=request.queue,
+            priority=request.priority,
+            options=request.options,
+            inputs=[file.as_json() for file in request.inputs],
+            run_at=request.run_at.isoformat() if request.run_at and later else None,
+            labels=request.labels,
+            label_tokens=list(request.label_tokens),
+            attempts_max=request.attempts_max,
+            timeout_seconds=request.timeout_seconds,
+            retention_seconds=request.retention_seconds,
+            **origin.fields(),
+        )
+
+    def start_attempt(self, worker: str, isolation: str, origin: Origin) -> int:
+        """Claim the job for a worker; returns the lease under which to report."""
+        if self.status is not JobStatus.QUEUED:
+            raise JobNotClaimable(status=self.status)
+        self.trigger_event(
+            facts.AttemptStarted,
+            lease=self.lease + 1,
+            attempt=self.attempt + 1,
+            worker=worker,
+            isolation=isolation,
+            **origin.fields(),
+        )
+        return self.lease
+
+    def succeed(
+        self,
+        lease: int,
+        outputs: Sequence[FileRef],
+        duration_ms: int,
+        resources: Mapping[str, float],
+        origin: Origin,
+    ) -> None:
+        """Record the result of the attempt under this lease."""
+        self._must_hold(lease)
+        expires_at = origin.at + timedelta(seconds=self.retention_seconds)
+        self.trigger_event(
+            facts.AttemptSucceeded,
+            lease=lease,
+            outputs=[file.as_json() for file in outputs],
+            duration_ms=duration_ms,
+            expires_at=expires_at.isoformat(),
+            resources=dict(resources),
+            **origin.fields(),
+        )
+
+    def fail(
+        self,
+        lease: int,
+        failure: Failure,
+        duration_ms: int,
+        resources: Mapping[str, float],
+        jitter: float,
+        origin: Origin,
+    ) -> None:
+        """Record that the attempt under this lease failed; decides whether there is another."""
+        self._must_hold(lease)
+        self.trigger_event(
+            facts.AttemptFailed,
+            lease=lease,
+            code=failure.code,
+            message=failure.message,
+            permanent=failure.permanent,
+            retry_at=None if failure.permanent else self._retry_at(jitter, origin.at),
+            duration_ms=duration_ms,
+            resources=dict(resources),
+            **origin.fields(),
+        )
+
+    def expire_attempt(self, lease: int, origin: Origin) -> None:
+        """End the attempt of a worker that fell silent."""
+        self._must_hold(lease)
+        self.trigger_event(
+            facts.AttemptExpired,
+            lease=lease,
+            requeued=self.attempt < self.attempts_max,
+            **origin.fields(),
+        )
+
+    def hand_back(self, lease: int, origin: Origin) -> None:
+        """Return the job unfinished to the queue; the attempt does not count."""
+        self._must_hold(lease)
+        self.trigger_event(facts.AttemptHandedBack, lease=lease, **origin.fields())
+
+    def become_due(self, origin: Origin) -> None:
+        """Queue a scheduled or retrying job; its time has come."""
+        if self.status not in WAITING_FOR_TIME:
+            raise JobNotDue(status=self.status)
+        self.trigger_event(facts.JobDue, **origin.fields())
+
+    def cancel(self, origin: Origin) -> None:
+        """Call the job off, whatever it is doing."""
+        if self.status.is_final:
+            raise JobIsFinal(f"The job has already {_ended(self.status)}.", status=self.status)
+        self.trigger_event(facts.JobCancelled, **origin.fields())
+
+    def reopen(self, origin: Origin) -> None:
+        """Try a failed or cancelled job again, with fresh attempts."""
+        if self.status is JobStatus.SUCCEEDED:
+            raise JobIsFinal("The job has already succeeded.", status=self.status)
+        if not self.status.is_final:
+            raise JobIsNotFinal(status=self.status)
+        self.trigger_event(facts.JobReopened, **origin.fields())
+
+    def refuse_outcome(self, lease: int, outcome: str, worker: str, origin: Origin) -> None:
+        """Put on record that a late outcome came and changed nothing."""
+        self.trigger_event(
+            facts.OutcomeRefused, lease=lease, outcome=outcome, worker=worker, **origin.fields()
+        )
+
+    def expire_result(self, origin: Origin) -> list[str]:
+        """Give up the outputs after their retention; returns the blobs to delete."""
+        if self.status is not JobStatus.SUCCEEDED or self.result_expired:
+            raise ResultNotExpirable(status=self.status)
+        if self.expires_at is None or self.expires_at > origin.at:
+            raise ResultNotExpirable(status=self.status)
+        blob_keys = [file.blob_key for file in self.outputs]
+        self.trigger_event(facts.JobResultExpired, blob_keys=blob_keys, **origin.fields())
+        return blob_keys
+
+    def holds(self, lease: int) -> bool:
+        """Whether an outcome under this lease would count."""
+        return self.status is JobStatus.RUNNING and lease == self.lease
+
+    def _must_hold(self, lease: int) -> None:
+        if not self.holds(lease):
+            raise StaleLease(status=self.status, lease=self.lease, reported_lease=lease)
+
+    def _retry_at(self, jitter: float, now: datetime) -> str | None:
+        delay = RetryPolicy(attempts_max=self.attempts_max).delay_seconds(self.attempt, jitter)
+        return None if delay is None else (now + timedelta(seconds=delay)).isoformat()
+
+    # -- folding --------------------------------------------------------------------------------
+
+    def _submitted(self, fact: facts.JobSubmitted) -> None:
+        self.tenant = fact.tenant
+        self.owner = fact.owner
+        self.correlation_id = fact.correlation_id
+        self.tool = fact.tool
+        self.tool_version = fact.tool_version
+        self.queue = fact.queue
+        self.priority = fact.priority
+        self.options = SealedText(fact.options)
+        self.inputs = [FileRef.from_json(file) for file in fact.inputs]
+        self.attempts_max = fact.attempts_max
+        self.timeout_seconds = fact.timeout_seconds
+        self.retention_seconds = fact.retention_seconds
+        self.status = JobStatus.SCHEDULED if fact.run_at else JobStatus.QUEUED
+        self.due_at = datetime.fromisoformat(fact.run_at) if fact.run_at else None
+        self.lease = 0
+        self.attempt = 0
+        self.worker: str | None = None
+        self.outputs: list[FileRef] = []
+        self.expires_at: datetime | None = None
+        self.result_expired = False
+        self.error_code: str | None = None
+        self.error_message: SealedText | None = None
+
+    def _started(self, fact: facts.AttemptStarted) -> None:
+        self.status = JobStatus.RUNNING
+        self.lease = fact.lease
+        self.attempt = fact.attempt
+        self.worker = fact.worker
+        self.due_at = None
+
+    def _succeeded(self, fact: facts.AttemptSucceeded) -> None:
+        self.status = JobStatus.SUCCEEDED
+        self.outputs = [FileRef.from_json(file) for file in fact.outputs]
+        self.expires_at = datetime.fromisoformat(fact.expires_at)
+        self.error_code = self.error_message = None
+
+    def _failed(self, fact: facts.AttemptFailed) -> None:
+        self.status = JobStatus.RETRYING if fact.retry_at else JobStatus.FAILED
+        self.due_at = datetime.fromisoformat(fact.retry_at) if fact.retry_at else None
+        self.error_code = fact.code
+        self.error_message = SealedText(fact.message)
+
+    def _expired(self, fact: facts.AttemptExpired) -> None:
+        self.status = JobStatus.QUEUED if fact.requeued else JobStatus.FAILED
+        if not fact.requeued:
+            self.error_code = WORKER_LOST
+            self.error_message = None
+
+    def _handed_back(self, fact: facts.AttemptHandedBack) -> None:
+        self.status = JobStatus.QUEUED
+        self.attempt -= 1
+
+    def _due(self, fact: facts.JobDue) -> None:
+        self.status = JobStatus.QUEUED
+        self.due_at = None
+
+    def _cancelled(self, fact: facts.JobCancelled) -> None:
+        self.status = JobStatus.CANCELLED
+        self.due_at = None
+
+    def _reopened(self, fact: facts.JobReopened) -> None:
+        self.status = JobStatus.QUEUED
+        self.attempt = 0
+        self.error_code = self.error_message = None
+
+    def _outcome_refused(self, fact: facts.OutcomeRefused) -> None:
+        """It changed nothing; that is what it says."""
+
+    def _result_expired(self, fact: facts.JobResultExpired) -> None:
+        self.result_expired = True
+
+
+WORKER_LOST = "WORKER_LOST"
+"""Error code of a job whose every attempt ended with a silent worker."""
+
+
+def _ended(status: JobStatus) -> str:
+    return "been cancelled" if status is JobStatus.CANCELLED else status.value

@@ -1,0 +1,1 @@
+"""The log: appending to it, reading from it, and the keys that seal parts of it."""

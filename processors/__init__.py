@@ -1,0 +1,1 @@
+"""Decide what runs, run it in a sandbox, and report the outcome."""

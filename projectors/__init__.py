@@ -1,0 +1,1 @@
+"""Fold the log into read models."""

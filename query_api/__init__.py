@@ -1,0 +1,1 @@
+"""The questions side: read models and history over HTTP."""
