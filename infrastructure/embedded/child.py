@@ -13,13 +13,14 @@ import time
 import structlog
 
 from infrastructure.embedded.data_folder import DataFolder
-from infrastructure.embedded.errors import ChildFailed
+from infrastructure.embedded.errors import ChildFailed, EmbeddedError
 from infrastructure.embedded.program import Program, log_tail, spawn
 
 log = structlog.get_logger()
 
 EXIT_POLL_SECONDS = 0.05
-READY_POLL_SECONDS = 0.05
+READY_POLL_SECONDS_FIRST = 0.03
+READY_POLL_SECONDS_MAX = 0.2
 FIRST_STARTS_MAX = 3
 PAUSE_SECONDS_FIRST = 0.1
 PAUSE_SECONDS_MAX = 5.0
@@ -38,7 +39,6 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._was_ready = asyncio.Event()
-        self._failure: ChildFailed | None = None
 
     @property
     def name(self) -> str:
@@ -66,16 +66,11 @@ class Child:
         if not self._was_ready.is_set():
             await self._watch
 
-    async def failed(self) -> None:
-        """Wait until the program is given up; raises ChildFailed."""
-        assert self._watch is not None, "launch first"  # noqa: S101
-        await asyncio.shield(self._watch)
-
     async def stop(self) -> None:
         """Ask the program to end, wait for it, and kill it if it takes too long."""
         if self._watch is not None:
             self._watch.cancel()
-            await asyncio.wait({self._watch})
+            await asyncio.gather(self._watch, return_exceptions=True)
         process = self._process
         if process is not None and process.poll() is None:
             process.send_signal(self.program.stop_signal)
@@ -89,10 +84,8 @@ class Child:
         starts, pause = 0, PAUSE_SECONDS_FIRST
         while True:
             began = time.monotonic()
-            await asyncio.to_thread(self.program.before_start)
-            self._process = process = spawn(self.program, self._folder)
+            reason = await self._one_life()
             starts += 1
-            reason = await self._until_it_ends(process)
             if not self._was_ready.is_set() and starts >= FIRST_STARTS_MAX:
                 tail = log_tail(self._folder.log_of(self.name), LOG_TAIL_LINES)
                 raise ChildFailed(self.name, reason, tail)
@@ -102,6 +95,17 @@ class Child:
             await asyncio.sleep(pause)
             pause = min(pause * 2, PAUSE_SECONDS_MAX)
             self.restarts += 1
+
+    async def _one_life(self) -> str:
+        """Start the program once and wait for its end; gives the reason of it."""
+        try:
+            await asyncio.to_thread(self.program.before_start)
+            self._process = process = spawn(self.program, self._folder)
+        except (OSError, EmbeddedError) as error:
+            if not self._was_ready.is_set():
+                raise
+            return f"could not be started: {error}"
+        return await self._until_it_ends(process)
 
     async def _until_it_ends(self, process: subprocess.Popen[bytes]) -> str:
         if not await self._becomes_ready(process):
@@ -117,11 +121,28 @@ class Child:
 
     async def _becomes_ready(self, process: subprocess.Popen[bytes]) -> bool:
         deadline = time.monotonic() + self.program.start_seconds
+        pause = READY_POLL_SECONDS_FIRST
         while process.poll() is None and time.monotonic() < deadline:
             if await asyncio.to_thread(self.program.is_ready):
                 return True
-            await asyncio.sleep(READY_POLL_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, READY_POLL_SECONDS_MAX)
         return False
+
+
+async def complete(program: Program, folder: DataFolder) -> None:
+    """Run a program that ends by itself; raises ChildFailed if it fails or takes too long."""
+    process = spawn(program, folder)
+    try:
+        in_time = await _exited(process, program.start_seconds)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            await _exited(process, KILL_SECONDS)
+        folder.pid_of(program.name).unlink(missing_ok=True)
+    if process.returncode != 0:
+        reason = f"ended with exit code {process.returncode}" if in_time else "took too long"
+        raise ChildFailed(program.name, reason, log_tail(folder.log_of(program.name), 40))
 
 
 async def _exited(process: subprocess.Popen[bytes], seconds: float) -> bool:

@@ -57,6 +57,13 @@ class NoPlainUser(EmbeddedError):
         )
 
 
+class OrphanWillNotEnd(EmbeddedError):
+    """A process of an earlier run does not end."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(f"process {pid} of an earlier run does not end, not even when killed")
+
+
 class ChildFailed(EmbeddedError):
     """A process could not be started."""
 

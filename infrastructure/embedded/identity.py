@@ -18,6 +18,7 @@ from infrastructure.embedded.program import SAME_USER
 NAMESPACE = "namespace"
 ACCOUNTS = ("postgres", "nobody")
 PROBE_SECONDS = 10.0
+EXIT_TOO_LONG = 124
 
 
 def choose_identity(folder: Path, binary: Path) -> str:
@@ -52,22 +53,21 @@ def _account() -> pwd.struct_passwd:
 
 
 def run_as(identity: str, *argv: str, seconds: float) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end under that identity."""
+    """Run a program to its end under that identity; one that takes too long has failed."""
     prefix = [sys.executable, "-I", "-S", str(Path(tether.__file__)), str(os.getpid()), "9"]
-    return subprocess.run(  # noqa: S603
-        [*prefix, identity, *argv],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
+    try:
+        return subprocess.run(  # noqa: S603
+            [*prefix, identity, *argv],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(argv, EXIT_TOO_LONG, "", f"no end after {seconds} s")
 
 
 def runs_as(identity: str, program: Path, *arguments: str) -> bool:
     """Whether the program runs, and succeeds, under that identity."""
-    try:
-        done = run_as(identity, str(program), *arguments, seconds=PROBE_SECONDS)
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+    return run_as(identity, str(program), *arguments, seconds=PROBE_SECONDS).returncode == 0

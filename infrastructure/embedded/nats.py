@@ -6,13 +6,12 @@ time: the log has it too.
 """
 
 import sysconfig
-import urllib.error
-import urllib.request
 from pathlib import Path
 from signal import Signals
 
 from infrastructure.embedded.data_folder import DataFolder, write_owner_only
 from infrastructure.embedded.errors import ServerNotInstalled
+from infrastructure.embedded.loopback import says_ok
 from infrastructure.embedded.ports import LOOPBACK
 from infrastructure.embedded.program import Program
 
@@ -22,7 +21,6 @@ PORT_DEFAULT = 14222
 MONITORING_PORT_DEFAULT = 18222
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
-PROBE_SECONDS = 1.0
 # The first limit is the contract's; the second only has to be above what the streams reserve, also
 # on a small disk.
 CONFIGURATION = """\
@@ -74,9 +72,4 @@ def _binary() -> Path:
 
 def is_healthy(monitoring_port: int) -> bool:
     """Whether the server and its JetStream have recovered and take connections."""
-    url = f"http://{LOOPBACK}:{monitoring_port}/healthz"
-    try:
-        with urllib.request.urlopen(url, timeout=PROBE_SECONDS) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+    return says_ok(monitoring_port, "/healthz")

@@ -13,17 +13,11 @@ from pathlib import Path
 from signal import SIGKILL, Signals
 
 from infrastructure.embedded.data_folder import write_owner_only
+from infrastructure.embedded.errors import OrphanWillNotEnd
 
 END_POLL_SECONDS = 0.02
 KILL_SECONDS = 10.0
 START_TIME_FIELD = 19  # Of /proc/PID/stat, counted after the command's closing bracket.
-
-
-class OrphanWillNotEnd(Exception):
-    """A process of an earlier run does not end."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(f"process {pid} of an earlier run does not end, not even when killed")
 
 
 def write_pid(path: Path, pid: int) -> None:

@@ -1,0 +1,26 @@
+"""Entry point of `magictoolbox`: every group of commands is one line here."""
+
+import typer
+
+from infrastructure.cli import db, demo, services, up
+
+app = typer.Typer(
+    name="magictoolbox",
+    help="Turns files into other files, durably and provably.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("up", rich_help_panel="Platform")(up.up)
+app.command("demo", rich_help_panel="Platform")(demo.demo)
+app.add_typer(db.app, name="db", rich_help_panel="Platform")
+services.register(app)
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
