@@ -186,7 +186,7 @@ class PostgresAppender:
             try:
                 connection = await self._connected()
                 if sent:
-                    return await self._one_by_one(connection, batch)
+                    return await self._one_by_one(connection, batch, lost_touch=True)
                 sent = True
                 return await self._all_at_once(connection, batch)
             except UNAVAILABLE as error:
@@ -210,7 +210,7 @@ class PostgresAppender:
         return _positions(batch, [base + 1])
 
     async def _one_by_one(
-        self, connection: Connection, batch: Sequence[Append]
+        self, connection: Connection, batch: Sequence[Append], *, lost_touch: bool = False
     ) -> Sequence[list[int] | Exception]:
         rows = await connection.fetch(APPEND_ONE_BY_ONE, *_columns(batch), *_slices(batch))
         first = {row["append"] - 1: row["first_position"] for row in rows}
@@ -219,24 +219,31 @@ class PostgresAppender:
             if number in first:
                 results.append([first[number] + i for i in range(len(append.events))])
             else:
-                results.append(await self._why_not(connection, append))
+                results.append(await self._why_not(connection, append, lost_touch))
         return results
 
-    async def _why_not(self, connection: Connection, append: Append) -> list[int] | Exception:
+    async def _why_not(
+        self, connection: Connection, append: Append, lost_touch: bool
+    ) -> list[int] | Exception:
         """Tell apart what kept an append out: it is there already, a repeat, or a conflict."""
-        rows = await connection.fetch(
-            FIND_EVENTS,
-            [event.originator_id for event in append.events],
-            [event.originator_version for event in append.events],
-        )
-        mine = [row["state"] for row in rows] == [event.state for event in append.events]
-        if mine:
-            return [row["notification_id"] for row in rows]
+        if lost_touch and (recorded := await self._found(connection, append)):
+            return recorded
         if append.command is not None:
             found = await connection.fetch(FIND_COMMANDS, [append.command.id])
             if found:
                 return CommandRepeated(_answer(found[0]))
         return StreamConflict(StreamConflict.__doc__)
+
+    async def _found(self, connection: Connection, append: Append) -> list[int]:
+        """The positions of exactly these events, if they are in the log."""
+        rows = await connection.fetch(
+            FIND_EVENTS,
+            [event.originator_id for event in append.events],
+            [event.originator_version for event in append.events],
+        )
+        if [row["state"] for row in rows] != [event.state for event in append.events]:
+            return []
+        return [row["notification_id"] for row in rows]
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
