@@ -1,1 +1,1 @@
-"""Fold the log into read models."""
+"""Folds the log into read models: rows that answer questions, and that anyone may delete."""

@@ -1,0 +1,1 @@
+"""The read models as tables: what queries may select from, and nothing else."""

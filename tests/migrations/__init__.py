@@ -1,0 +1,1 @@
+"""Tests of the migrations: what they build is what the code expects."""
