@@ -10,23 +10,21 @@ import asyncio
 import hashlib
 import time
 
-import asyncpg
 import structlog
 
 from infrastructure import metrics
+from infrastructure.postgres import UNAVAILABLE, Connection, Role, connect
 
 KEEPALIVE_SECONDS = 2.0
 ANSWER_SECONDS_MAX = 3.0
-CONNECT_SECONDS_MAX = 5.0
 
 # Postgres notices a leader whose machine vanished after idle + count * interval seconds.
-_SERVER_SETTINGS = {
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",
-    "idle_session_timeout": "0",
-    "jit": "off",
-}
+_NOTICE_A_LOST_LEADER = """
+    SET tcp_keepalives_idle = 5;
+    SET tcp_keepalives_interval = 2;
+    SET tcp_keepalives_count = 3;
+    SET idle_session_timeout = 0
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -44,11 +42,11 @@ class Leadership:
     name.
     """
 
-    def __init__(self, dsn: str, role: str | None, key: str) -> None:
+    def __init__(self, dsn: str, role: Role | None, key: str) -> None:
         self.key = key
         self._dsn = dsn
         self._role = role
-        self._connection: asyncpg.Connection | None = None
+        self._connection: Connection | None = None
         self._lost = asyncio.Event()
         self._held = False
         self._checked_at = 0.0
@@ -78,7 +76,7 @@ class Leadership:
             self._note(True)
         return taken
 
-    async def _try(self, connection: asyncpg.Connection) -> bool:
+    async def _try(self, connection: Connection) -> bool:
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 return bool(
@@ -101,20 +99,16 @@ class Leadership:
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 await self._connection.fetchval("SELECT 1")
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except UNAVAILABLE:
             await self._drop()
             return False
         self._checked_at = time.monotonic()
         return True
 
-    async def _connected(self) -> asyncpg.Connection:
+    async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
-            settings = {"application_name": f"magictoolbox {self.key} lead", **_SERVER_SETTINGS}
-            connection = await asyncpg.connect(
-                self._dsn, timeout=CONNECT_SECONDS_MAX, server_settings=settings
-            )
-            if self._role is not None:
-                await connection.execute(f'SET ROLE "{self._role}"')
+            connection = await connect(self._dsn, self._role, timeout_seconds=ANSWER_SECONDS_MAX)
+            await connection.execute(_NOTICE_A_LOST_LEADER)
             connection.add_termination_listener(self._terminated)
             self._connection = connection
         return self._connection
@@ -133,7 +127,7 @@ class Leadership:
             try:
                 # Closing the session frees the lock.
                 await connection.close(timeout=ANSWER_SECONDS_MAX)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except UNAVAILABLE:
                 connection.terminate()
 
     async def _drop(self) -> None:
