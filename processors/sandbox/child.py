@@ -1,0 +1,100 @@
+"""The life of one child: read the order, put up the walls, run the tool, tell the result, end.
+
+It never returns to the zygote that forked it, and it runs no exit handlers, which belong to the
+zygote.
+"""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from socket import socket
+from typing import NoReturn
+
+from pydantic import BaseModel, ValidationError
+
+from processors.sandbox.execution import execute
+from processors.sandbox.frames import (
+    MESSAGE_LENGTH_MAX,
+    BadFrame,
+    ErrorFrame,
+    ProgressFrame,
+    ResultFrame,
+    packed,
+    receive_order,
+)
+from processors.sandbox.prelude import CHANNEL, Confines, Layer
+from processors.sandbox.run import ToolRun
+from processors.tools.base import BadOutput, ToolProcessingError
+from processors.tools.registry import Registry
+
+PROGRESS_SECONDS_MIN = 0.05
+EXIT_DONE, EXIT_FAILED = 0, 70
+
+
+def live(
+    descriptor: int,
+    registry: Registry,
+    layers: Sequence[Layer],
+    libraries: tuple[Path, ...],
+    zygote: int,
+) -> NoReturn:
+    """Be the child; `descriptor` leads to the worker."""
+    status = EXIT_FAILED
+    try:
+        run = _ordered(descriptor)
+        confines = Confines(
+            folder=run.folder,
+            inputs=tuple(file.path for file in run.inputs),
+            limits=run.limits,
+            parent=zygote,
+            channel=descriptor,
+            libraries=libraries,
+        )
+        for layer in layers:
+            layer.put_up(confines)
+        channel = _Channel(socket(fileno=CHANNEL))
+        channel.send(asyncio.run(_ending(run, registry, channel)))
+        status = EXIT_DONE
+    finally:
+        os._exit(status)
+
+
+def _ordered(descriptor: int) -> ToolRun:
+    channel = socket(fileno=descriptor)
+    try:
+        return receive_order(channel).run()
+    finally:
+        channel.detach()
+
+
+async def _ending(run: ToolRun, registry: Registry, channel: "_Channel") -> BaseModel:
+    try:
+        result = await execute(registry.get(run.tool), run, channel.progress)
+        return ResultFrame.of(result)
+    except ToolProcessingError as error:
+        return ErrorFrame.of(error)
+    except (ValidationError, BadFrame):
+        return ErrorFrame.of(BadOutput("The tool described its outputs in a way that cannot be."))
+
+
+class _Channel:
+    """Sends frames to the worker, from any thread."""
+
+    def __init__(self, channel: socket) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._next_progress = 0.0
+
+    def send(self, frame: BaseModel) -> None:
+        with self._lock:
+            self._channel.sendall(packed(frame))
+
+    def progress(self, fraction: float, message: str) -> None:
+        now = time.monotonic()
+        if now >= self._next_progress:
+            self._next_progress = now + PROGRESS_SECONDS_MIN
+            bounded = min(max(fraction, 0.0), 1.0)
+            self.send(ProgressFrame(progress=bounded, message=message[:MESSAGE_LENGTH_MAX]))

@@ -1,0 +1,54 @@
+"""The calls of prctl(2) that the standard library lacks."""
+
+import ctypes
+import os
+import signal
+
+SET_PDEATHSIG, GET_PDEATHSIG = 1, 2
+SET_CHILD_SUBREAPER = 36
+SET_NO_NEW_PRIVS, GET_NO_NEW_PRIVS = 38, 39
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def prctl(option: int, *arguments: int) -> int:
+    """Call prctl(2); raises OSError."""
+    padded = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
+    return checked(LIBC.prctl(option, *padded))
+
+
+def checked(result: int) -> int:
+    """The result of a C call, or the OSError that it left."""
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def die_with_parent(parent: int, number: signal.Signals) -> None:
+    """Get a signal when the parent ends; ends at once when it already has."""
+    prctl(SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def parent_death_signal() -> int:
+    """The signal that this process gets when its parent ends; 0 for none."""
+    number = ctypes.c_int()
+    checked(LIBC.prctl(GET_PDEATHSIG, ctypes.byref(number), 0, 0, 0))
+    return number.value
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends."""
+    prctl(SET_CHILD_SUBREAPER, 1)
+
+
+def give_up_new_privileges() -> None:
+    """No program that is started from here on gains rights; sandboxing calls need it."""
+    prctl(SET_NO_NEW_PRIVS, 1)
+
+
+def has_given_up_new_privileges() -> bool:
+    """Whether `give_up_new_privileges` holds."""
+    return prctl(GET_NO_NEW_PRIVS) == 1

@@ -1,0 +1,184 @@
+"""What a child does to itself before it touches a file of somebody else.
+
+The prelude is a list of named layers. Each knows how to put itself on, and how to try, in a child
+that is thrown away, whether it really holds; a layer that does not hold on this machine is left out
+and named. A new kind of wall is one more layer.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from processors.sandbox import prctl
+from processors.sandbox.proc import mapped_bytes
+from processors.tools.base import MIB, ToolLimits
+
+CHANNEL = 3
+"""The only descriptor that a child keeps besides the standard ones, which lead nowhere."""
+DESCRIPTORS_MAX = 256
+CPU_GRACE_SECONDS = 2
+THREADS_BYTES = 192 * MIB
+"""Address space for the stacks and heaps of threads; it is reserved, hardly ever used."""
+KEPT_VARIABLES = ("PATH", "LANG", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX", "OMP_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Confines:
+    """What one child may have."""
+
+    folder: Path
+    inputs: tuple[Path, ...]
+    limits: ToolLimits
+    parent: int
+    channel: int
+    libraries: tuple[Path, ...]
+    """Folders of code that may be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One wall: how to put it up, and whether it holds once it is up."""
+
+    name: str
+    put_up: Callable[[Confines], None]
+    holds: Callable[[Confines], bool]
+
+
+def _lead_a_session(_: Confines) -> None:
+    os.setsid()
+
+
+def _leads_a_session(_: Confines) -> bool:
+    return os.getsid(0) == os.getpid() == os.getpgrp()
+
+
+def _die_with_zygote(confines: Confines) -> None:
+    prctl.die_with_parent(confines.parent, signal.SIGKILL)
+
+
+def _dies_with_zygote(_: Confines) -> bool:
+    return prctl.parent_death_signal() == signal.SIGKILL
+
+
+def _close_descriptors(confines: Confines) -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard, inheritable=True)
+    if confines.channel != CHANNEL:
+        os.dup2(confines.channel, CHANNEL, inheritable=False)
+    for descriptor in _open_descriptors():
+        if descriptor > CHANNEL:
+            _close_if_open(descriptor)
+
+
+def _close_if_open(descriptor: int) -> None:
+    # The listing itself used one that is closed by now.
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
+
+
+def _open_descriptors() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
+
+
+def _has_no_descriptors(_: Confines) -> bool:
+    return max(_open_descriptors()) <= CHANNEL + 1
+
+
+def _make_private(_: Confines) -> None:
+    os.umask(0o077)
+
+
+def _is_private(_: Confines) -> bool:
+    return os.umask(0o077) == 0o077
+
+
+def _enter_folder(confines: Confines) -> None:
+    os.chdir(confines.folder)
+    tempfile.tempdir = str(confines.folder)
+
+
+def _is_in_folder(confines: Confines) -> bool:
+    return Path.cwd().samefile(confines.folder)
+
+
+def _empty_environment(confines: Confines) -> None:
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    os.environ.clear()
+    os.environ.update(kept, HOME=str(confines.folder), TMPDIR=str(confines.folder))
+
+
+def _has_no_environment(_: Confines) -> bool:
+    return set(os.environ) <= {*KEPT_VARIABLES, "HOME", "TMPDIR"}
+
+
+def _reset_signals(_: Confines) -> None:
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _has_default_signals(_: Confines) -> bool:
+    return signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def _limit_resources(confines: Confines) -> None:
+    limits = confines.limits
+    address_space = mapped_bytes() + limits.memory_bytes + THREADS_BYTES
+    cpu = limits.cpu_seconds
+    # The kernel adds the second limit as a kill for whoever ignores the signal of the first.
+    for kind, soft, hard in (
+        (resource.RLIMIT_AS, address_space, address_space),
+        (resource.RLIMIT_CPU, cpu, cpu + CPU_GRACE_SECONDS),
+        (resource.RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes),
+        (resource.RLIMIT_NOFILE, DESCRIPTORS_MAX, DESCRIPTORS_MAX),
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_MEMLOCK, 0, 0),
+    ):
+        resource.setrlimit(kind, (soft, hard))
+
+
+def _has_limits(confines: Confines) -> bool:
+    try:
+        bytearray(confines.limits.memory_bytes + THREADS_BYTES)
+    except MemoryError:
+        return _file_is_limited(confines)
+    return False
+
+
+def _file_is_limited(confines: Confines) -> bool:
+    path = confines.folder / "probe-file"
+    try:
+        path.write_bytes(bytes(confines.limits.file_bytes + 1))
+    except OSError:
+        return True
+    finally:
+        path.unlink(missing_ok=True)
+    return False
+
+
+def _give_up_privileges(_: Confines) -> None:
+    prctl.give_up_new_privileges()
+
+
+def _gave_up_privileges(_: Confines) -> bool:
+    return prctl.has_given_up_new_privileges()
+
+
+BASIC_LAYERS: tuple[Layer, ...] = (
+    Layer("session", _lead_a_session, _leads_a_session),
+    Layer("parent-death", _die_with_zygote, _dies_with_zygote),
+    Layer("signals", _reset_signals, _has_default_signals),
+    Layer("descriptors", _close_descriptors, _has_no_descriptors),
+    Layer("umask", _make_private, _is_private),
+    Layer("folder", _enter_folder, _is_in_folder),
+    Layer("environment", _empty_environment, _has_no_environment),
+    Layer("rlimits", _limit_resources, _has_limits),
+    Layer("no-new-privileges", _give_up_privileges, _gave_up_privileges),
+)

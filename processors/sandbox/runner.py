@@ -1,0 +1,176 @@
+"""Runs each tool in a process of its own that is confined, watched and killed when it has to be.
+
+When `run` is over, by whatever way, no process of the run is alive. A run fails with a
+ToolProcessingError: the tool's own, or one that says what became of its process.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from processors.outputs import collect
+from processors.sandbox.conversation import Ended, converse
+from processors.sandbox.run import Isolation, ToolOutcome, ToolRun
+from processors.sandbox.watch import Verdict, Watch
+from processors.sandbox.zygote import registry_from
+from processors.sandbox.zygote_process import Child, Exit, ZygoteDied, ZygoteProcess
+from processors.tools.base import (
+    Progress,
+    ResourceLimitExceeded,
+    ToolCrashed,
+    ToolProcessingError,
+    ToolResult,
+    ToolTimeout,
+)
+from processors.uninterrupted import uninterrupted
+
+INSTALLED = "processors.tools.registry:installed"
+TERM_SECONDS = 1.0
+KILL_SECONDS = 5.0
+NOT_STARTED = Isolation("L0", (), ("not started",))
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    result: ToolResult
+    exit: Exit
+    peak_rss_bytes: int
+
+
+class Sandbox:
+    """A runner for all tools; any number of runs at once.
+
+    `registry` names the function that gives the tools, as `module:function`, because the sandbox's
+    processes load them by themselves. `environment` is added to theirs.
+    """
+
+    def __init__(
+        self, registry: str = INSTALLED, *, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._source = registry
+        self._registry = registry_from(registry)
+        self._environment = environment or {}
+        self._watch = Watch()
+        self._starting = asyncio.Lock()
+        self._zygote: ZygoteProcess | None = None
+        self.isolation = NOT_STARTED
+
+    async def start(self) -> None:
+        """Start the zygote; raises ToolCrashed when there is no way to."""
+        await self._living_zygote()
+
+    async def stop(self) -> None:
+        """End every run and the zygote."""
+        async with self._starting:
+            zygote, self._zygote = self._zygote, None
+            if zygote is not None:
+                await uninterrupted(zygote.stop())
+
+    async def run(self, run: ToolRun, on_progress: Progress) -> ToolOutcome:
+        """Run a tool to its end, its deadline, a limit or the cancellation of this call."""
+        tool = self._registry.get(run.tool)
+        zygote = await self._living_zygote()
+        started = time.perf_counter()
+        finished = await self._attended(zygote, run, on_progress)
+        outputs = collect(run.folder, finished.result.outputs, run.limits, tool.output_formats)
+        return ToolOutcome(
+            outputs=outputs,
+            notes=finished.result.notes,
+            duration_seconds=time.perf_counter() - started,
+            peak_rss_bytes=max(finished.peak_rss_bytes, finished.exit.peak_rss_bytes),
+            cpu_seconds=finished.exit.cpu_seconds,
+            isolation=zygote.isolation,
+        )
+
+    async def _living_zygote(self) -> ZygoteProcess:
+        async with self._starting:
+            if self._zygote is None or not self._zygote.is_alive:
+                try:
+                    self._zygote = await ZygoteProcess.start(self._source, self._environment)
+                except (ZygoteDied, OSError) as error:
+                    raise ToolCrashed("The sandbox does not start.", stack=repr(error)) from error
+                self.isolation = self._zygote.isolation
+            return self._zygote
+
+    async def _attended(
+        self, zygote: ZygoteProcess, run: ToolRun, on_progress: Progress
+    ) -> _Finished:
+        loop = asyncio.get_running_loop()
+        verdict: Verdict = loop.create_future()
+        child, channel = _forked(zygote)
+        deadline = loop.call_later(run.limits.wall_seconds, _condemn, verdict, ToolTimeout())
+        talking = asyncio.create_task(converse(channel, run, on_progress, verdict))
+        watched = self._watch.add(child, zygote.pid, run, verdict)
+        try:
+            ends: set[asyncio.Future[Any]] = {child.exited, verdict}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if not child.exited.done():
+                raise verdict.result()
+            exit_ = _exit_of(child)
+            # Nobody holds the other end any more, so the conversation ends by itself.
+            await asyncio.wait({talking}, timeout=KILL_SECONDS)
+            ended = talking.result() if talking.done() else None
+            return _Finished(_result(ended, exit_, run), exit_, watched.peak_rss_bytes)
+        finally:
+            deadline.cancel()
+            self._watch.remove(watched)
+            talking.cancel()
+            await uninterrupted(_end(zygote, child, talking))
+            channel.close()
+
+
+def _forked(zygote: ZygoteProcess) -> tuple[Child, socket.socket]:
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            return zygote.fork(theirs), ours
+    except ZygoteDied as error:
+        ours.close()
+        raise ToolCrashed(stack=repr(error)) from error
+
+
+def _condemn(verdict: Verdict, error: ToolProcessingError) -> None:
+    if not verdict.done():
+        verdict.set_result(error)
+
+
+async def _end(zygote: ZygoteProcess, child: Child, talking: asyncio.Task[Ended]) -> None:
+    """Leave no process of a run alive: ask, then force, then end the zygote that does not."""
+    with contextlib.suppress(ZygoteDied):
+        for number, seconds in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
+            if not child.exited.done():
+                zygote.signal(child, number)
+                await asyncio.wait({child.exited}, timeout=seconds)
+        if not child.exited.done():
+            zygote.kill()
+            await child.exited
+    await asyncio.wait({talking})
+
+
+def _exit_of(child: Child) -> Exit:
+    try:
+        return child.exited.result()
+    except ZygoteDied as error:
+        raise ToolCrashed(stack=repr(error)) from error
+
+
+def _result(ended: Ended, exit_: Exit, run: ToolRun) -> ToolResult:
+    """What the run gave, or the error that tells why it gave nothing."""
+    if isinstance(ended, ToolProcessingError):
+        raise ended
+    if isinstance(ended, ToolResult) and exit_.status == 0:
+        return ended
+    if exit_.status >= 0:
+        raise ToolCrashed(f"The tool ended without a result (exit code {exit_.status}).")
+    number = signal.Signals(-exit_.status)
+    out_of_time = exit_.cpu_seconds >= run.limits.cpu_seconds
+    if number is signal.SIGXCPU or (number is signal.SIGKILL and out_of_time):
+        raise ResourceLimitExceeded(
+            f"The tool used more than {run.limits.cpu_seconds} s of processor time."
+        )
+    raise ToolCrashed(f"The tool was ended by {number.name}.")

@@ -1,0 +1,234 @@
+"""The process that all children are forked from: libraries loaded, one thread, nobody's data.
+
+A fork of it starts in milliseconds, and is safe only because no second thread exists. It forks when
+it is told to, forwards signals, and reports the end of a run when nothing of that run is alive any
+more: not the child, not its process group, not what escaped from that. It ends with the worker.
+"""
+
+import argparse
+import contextlib
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from processors.sandbox import child, prctl
+from processors.sandbox.layers import probed
+from processors.sandbox.prelude import Layer
+from processors.sandbox.proc import children, session_of, thread_count
+from processors.tools.registry import Registry
+
+REQUEST_BYTES_MAX = 4_096
+ENDING_SECONDS_MAX = 2.0
+POLL_SECONDS = 0.02
+EXIT_NO_PARENT = 3
+
+
+class Zygote:
+    """Forks children and watches over their ends."""
+
+    def __init__(self, control: socket.socket, registry: Registry) -> None:
+        self._control = control
+        self._registry = registry
+        self._libraries = library_folders(registry)
+        self._layers: tuple[Layer, ...] = ()
+        self._runs: dict[int, int] = {}
+        self._ending: dict[int, tuple[float, dict[str, Any]]] = {}
+        self._stopped = False
+        self._wake_reading, self._wake_writing = socket.socketpair()
+
+    def serve(self) -> None:
+        """Serve until the worker is gone or says so."""
+        self._catch_signals()
+        self._layers, isolation = probed(self._libraries)
+        self._tell(ready=[isolation.level, isolation.layers, isolation.missing])
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(self._wake_reading, select.POLLIN)
+        while not self._stopped:
+            ready = dict(poll.poll(POLL_SECONDS * 1000 if self._ending else None))
+            if self._control.fileno() in ready:
+                self._take_request()
+            if self._wake_reading.fileno() in ready:
+                self._wake_reading.recv(REQUEST_BYTES_MAX)
+            self._reap()
+        self._end_all()
+
+    def _catch_signals(self) -> None:
+        self._wake_writing.setblocking(False)
+        signal.set_wakeup_fd(self._wake_writing.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _stop(self, *_: object) -> None:
+        self._stopped = True
+
+    def _take_request(self) -> None:
+        body, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_BYTES_MAX, 1)
+        if not body:
+            self._stopped = True
+            return
+        request = json.loads(body)
+        if "fork" in request:
+            self._fork(request["fork"], descriptors[0])
+        else:
+            self._signal(request["run"], request["signal"])
+
+    def _fork(self, run: int, descriptor: int) -> None:
+        zygote = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._tell(refused=run, reason=str(error))
+            return
+        if pid == 0:
+            child.live(descriptor, self._registry, self._layers, self._libraries, zygote)
+        os.close(descriptor)
+        self._runs[pid] = run
+        self._tell(started=run, pid=pid)
+
+    def _signal(self, run: int, number: int) -> None:
+        # The child is not reaped yet, so its number cannot belong to anybody else.
+        for pid, its_run in self._runs.items():
+            if its_run == run:
+                _signal_group(pid, number)
+
+    def _reap(self) -> None:
+        while pid := _ended_child():
+            if pid in self._runs:
+                # Before the reaping, while the group's number is surely still this run's.
+                _signal_group(pid, signal.SIGKILL)
+            _, status, used = os.wait4(pid, 0)
+            if pid in self._runs:
+                self._ending[pid] = (
+                    time.monotonic() + ENDING_SECONDS_MAX,
+                    {
+                        "exited": self._runs.pop(pid),
+                        "status": os.waitstatus_to_exitcode(status),
+                        "cpu_seconds": used.ru_utime + used.ru_stime,
+                        "peak_rss_bytes": used.ru_maxrss * 1024,
+                    },
+                )
+        if self._ending:
+            self._report_ended()
+
+    def _report_ended(self) -> None:
+        alive = self._kill_strays()
+        for pid, (deadline, report) in list(self._ending.items()):
+            if not alive or time.monotonic() > deadline:
+                del self._ending[pid]
+                self._tell(**report)
+
+    def _kill_strays(self) -> bool:
+        """End what runs left behind; True while there is some.
+
+        A process that left its run's session comes to this one when its own parent ends.
+        """
+        strays = [
+            pid
+            for pid in children(os.getpid())
+            if pid not in self._runs and session_of(pid) not in self._runs
+        ]
+        for pid in strays:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(strays)
+
+    def _end_all(self) -> None:
+        deadline = time.monotonic() + ENDING_SECONDS_MAX
+        while (self._runs or self._kill_strays()) and time.monotonic() < deadline:
+            for pid in self._runs:
+                _signal_group(pid, signal.SIGKILL)
+            self._reap()
+            time.sleep(POLL_SECONDS)
+
+    def _tell(self, **report: Any) -> None:
+        with contextlib.suppress(OSError):
+            self._control.send(json.dumps(report).encode())
+
+
+def _signal_group(pid: int, number: int) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        # It was forked a moment ago and does not lead a group yet.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _ended_child() -> int | None:
+    try:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return ended.si_pid if ended else None
+
+
+def library_folders(registry: Registry) -> tuple[Path, ...]:
+    """The folders whose code a tool may need while it runs."""
+    paths = {Path(path) for path in sysconfig.get_paths().values()}
+    packages = {"processors", *(type(tool).__module__ for tool in registry.available())}
+    for package in packages:
+        paths |= {Path(folder) for folder in _package_folders(package)}
+    return tuple(sorted(path for path in paths if path.is_dir()))
+
+
+def _package_folders(module: str) -> Sequence[str]:
+    top = sys.modules.get(module.partition(".")[0])
+    return list(getattr(top, "__path__", ()))
+
+
+def registry_from(source: str) -> Registry:
+    """Call the function that `module:function` names."""
+    module, _, function = source.partition(":")
+    return cast(Callable[[], Registry], getattr(importlib.import_module(module), function))()
+
+
+def preload(registry: Registry, late: Sequence[str]) -> str | None:
+    """Import what the tools need; returns the module that started a thread, if one did."""
+    names = [name for tool in registry.available() for name in tool.modules]
+    for name in dict.fromkeys(names):
+        if name not in late:
+            # The tool will say what is wrong, when it runs.
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+            if thread_count() > 1:
+                return name
+    return None
+
+
+def main() -> None:
+    """Start from the command line that the worker gives."""
+    parser = argparse.ArgumentParser(description="Forks the processes that tools run in.")
+    parser.add_argument("--control", type=int, required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--registry", required=True)
+    parser.add_argument("--late", action="append", default=[])
+    options = parser.parse_args()
+    if os.getppid() != options.parent:
+        sys.exit(EXIT_NO_PARENT)
+    prctl.die_with_parent(options.parent, signal.SIGTERM)
+    prctl.adopt_orphans()
+    registry = registry_from(options.registry)
+    if threaded := preload(registry, options.late):
+        # A fork must not have threads, and a started thread cannot be taken back: begin again
+        # without that module; whoever needs it imports it in its own child.
+        arguments = [*sys.orig_argv, "--late", threaded]
+        os.execv(sys.executable, arguments)  # noqa: S606 (this very program)
+    gc.collect()
+    gc.freeze()
+    Zygote(socket.socket(fileno=options.control), registry).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""The worker's end of a zygote: starts it, asks it for children, hears when they have ended."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from processors.sandbox.run import Isolation
+
+START_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 5.0
+BURIAL_SECONDS_MAX = 1.0
+BURIAL_STEP_SECONDS = 0.01
+REPORT_BYTES_MAX = 65_536
+ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    # Threads share the job's cores, and each arena of malloc would reserve address space.
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+}
+
+
+class ZygoteDied(Exception):
+    """The process that tools are forked from has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a child ended, with all that it had started."""
+
+    status: int
+    """Its exit code, or the negative number of the signal that ended it."""
+    cpu_seconds: float
+    peak_rss_bytes: int
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """One run's process; `exited` is done when nothing of the run is alive any more."""
+
+    number: int
+    exited: asyncio.Future[Exit]
+    pid: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class ZygoteProcess:
+    """A running zygote."""
+
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+    isolation: Isolation = field(default=Isolation("L0", (), ()))
+    children: dict[int, Child] = field(default_factory=dict)
+    _count: int = 0
+    _burial: asyncio.Task[None] | None = None
+    _ready: asyncio.Future[None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._ready = loop.create_future()
+        self.control.setblocking(False)
+        loop.add_reader(self.control.fileno(), self._receive)
+
+    @classmethod
+    async def start(cls, registry: str, environment: Mapping[str, str]) -> Self:
+        """Start one and wait until it can fork; raises ZygoteDied."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            process = _spawned(theirs.fileno(), registry, environment)
+        zygote = cls(process, ours)
+        try:
+            async with asyncio.timeout(START_SECONDS_MAX):
+                await asyncio.shield(zygote._ready)
+        except BaseException as error:
+            await zygote.stop()
+            if isinstance(error, TimeoutError):
+                raise ZygoteDied("not ready in time") from None
+            raise
+        return zygote
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be asked for children."""
+        return self._burial is None
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self.process.pid
+
+    def fork(self, channel: socket.socket) -> Child:
+        """Ask for a child that holds the other end of a channel; raises ZygoteDied."""
+        if not self.is_alive:
+            raise ZygoteDied
+        self._count += 1
+        child = Child(self._count, asyncio.get_running_loop().create_future())
+        self.children[child.number] = child
+        request = json.dumps({"fork": child.number}).encode()
+        try:
+            socket.send_fds(self.control, [request], [channel.fileno()])
+        except OSError as error:
+            # A zygote that does not even take requests any more is of no use to anybody.
+            self.kill()
+            raise ZygoteDied(str(error)) from error
+        return child
+
+    def signal(self, child: Child, number: signal.Signals) -> None:
+        """Send a signal to all processes of a run."""
+        request = json.dumps({"run": child.number, "signal": int(number)}).encode()
+        try:
+            self.control.send(request)
+        except OSError:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once; its children end with it."""
+        self.process.kill()
+        self._bury()
+
+    async def stop(self) -> None:
+        """End it and all its children, and wait for that."""
+        self.process.terminate()
+        await asyncio.to_thread(self._wait)
+        self._bury()
+        if self._burial is not None:
+            await self._burial
+
+    def _wait(self) -> None:
+        try:
+            self.process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _receive(self) -> None:
+        try:
+            body = self.control.recv(REPORT_BYTES_MAX)
+        except BlockingIOError:
+            return
+        except OSError:
+            body = b""
+        if not body:
+            self.kill()
+            return
+        self._heard(json.loads(body))
+
+    def _heard(self, report: dict[str, Any]) -> None:
+        if "ready" in report:
+            level, layers, missing = report["ready"]
+            self.isolation = Isolation(level, tuple(layers), tuple(missing))
+            self._ready.set_result(None)
+        elif "started" in report:
+            self.children[report["started"]].pid = report["pid"]
+        elif "refused" in report:
+            child = self.children.pop(report["refused"])
+            _fail(child.exited, ZygoteDied(f"no fork: {report['reason']}"))
+        else:
+            child = self.children.pop(report["exited"])
+            ending = Exit(report["status"], report["cpu_seconds"], report["peak_rss_bytes"])
+            if not child.exited.done():
+                child.exited.set_result(ending)
+
+    def _bury(self) -> None:
+        if self._burial is None:
+            asyncio.get_running_loop().remove_reader(self.control.fileno())
+            self.control.close()
+            self._burial = asyncio.create_task(self._buried(), name="zygote-burial")
+
+    async def _buried(self) -> None:
+        """See to it that no run outlives its zygote; the kernel sees only to direct children."""
+        await asyncio.to_thread(self._wait)
+        pids = [child.pid for child in self.children.values() if child.pid is not None]
+        deadline = asyncio.get_running_loop().time() + BURIAL_SECONDS_MAX
+        while pids := [pid for pid in pids if _is_killed_group_alive(pid)]:
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            await asyncio.sleep(BURIAL_STEP_SECONDS)
+        for child in self.children.values():
+            _fail(child.exited, ZygoteDied())
+        self.children.clear()
+        _fail(self._ready, ZygoteDied(f"ended with {self.process.returncode}"))
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+        # Whoever still waits is told; nobody may be waiting any more.
+        future.exception()
+
+
+def _is_killed_group_alive(pid: int) -> bool:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _spawned(
+    descriptor: int, registry: str, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    paths = [path for path in sys.path if path.startswith("/")]
+    libraries = {k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ}
+    return subprocess.Popen(  # noqa: S603 (nothing in it comes from outside)
+        [
+            *(sys.executable, "-P", "-m", "processors.sandbox.zygote"),
+            *("--control", str(descriptor)),
+            *("--parent", str(os.getpid())),
+            *("--registry", registry),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[descriptor],
+        cwd="/",
+        env={**ENVIRONMENT, **libraries, "PYTHONPATH": ":".join(paths), **environment},
+        # A Ctrl-C is for the worker, which ends its runs in its own way.
+        start_new_session=True,
+    )
