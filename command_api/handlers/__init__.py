@@ -1,0 +1,1 @@
+"""One handler per command: load what it decides from, decide, save."""
