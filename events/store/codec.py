@@ -44,14 +44,17 @@ class Codec(Mapper[UUID]):
         super().__init__(JSONTranscoder())
 
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
-        """Encode a fact; raises FactTooLarge."""
+        """Encode a fact; raises FactTooLarge or CodecError."""
         state = dict(vars(domain_event))
         originator_id = state.pop("originator_id")
         version = state.pop("originator_version")
         class_version = getattr(type(domain_event), "class_version", 1)
         if class_version > 1:
             state["class_version"] = class_version
-        encoded = orjson.dumps(state, _encode_special, orjson.OPT_PASSTHROUGH_DATETIME)
+        try:
+            encoded = orjson.dumps(state, _encode_special, orjson.OPT_PASSTHROUGH_DATETIME)
+        except TypeError as error:
+            raise CodecError(f"{type(domain_event).__name__}: {error}") from error
         if len(encoded) > STATE_BYTES_MAX:
             raise FactTooLarge(f"{type(domain_event).__name__}: {len(encoded)} bytes")
         topic = cast(AnyFact, domain_event).TOPIC

@@ -1,0 +1,1 @@
+"""Stored bytes that must load for ever."""

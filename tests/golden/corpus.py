@@ -1,0 +1,99 @@
+"""The golden corpus: the stored bytes of every fact in every class version, written once.
+
+`v<class version>/<topic>.bin` holds the bytes as they were appended, `<topic>.json` what they mean.
+`python -m tests.golden.corpus` adds what is missing and never touches what is there: history was
+written in these bytes, so today's code must read them for ever.
+"""
+
+import hashlib
+import json
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from events.contracts.catalogue import FACTS
+from events.contracts.fact import AnyFact
+from events.store.codec import Codec
+
+FOLDER = Path(__file__).parent
+SUMS = FOLDER / "SHA256SUMS"
+AGGREGATE = UUID("01a20766-3488-7559-a501-93ab8b57f533")
+VERSION = 7
+
+FILE = {
+    "name": "s1.bmFtZQ",
+    "media_type": "image/jpeg",
+    "size_bytes": 12345,
+    "sha256": "ab" * 32,
+    "blob_key": "acme/01a20766-3488-7559-a501-93ab8b57f534",
+}
+BY_NAME: dict[str, Any] = {
+    "timestamp": datetime(2026, 11, 23, 12, 30, 15, 250_000, tzinfo=UTC),
+    "originator_topic": "magictoolbox.job",
+    "inputs": [FILE],
+    "outputs": [FILE, FILE | {"media_type": "image/webp"}],
+    "options_schema": {"type": "object", "properties": {"quality": {"default": 80}}},
+    "resources": {"cpu_seconds": 0.25, "peak_rss_bytes": 4096.0},
+    "run_at": None,
+    "labels": None,
+    "unavailable_reason": None,
+    "retry_at": "2026-11-23T12:31:00+00:00",
+}
+BY_TYPE: dict[Any, Any] = {
+    str: "text – with a dash, “quotes” and ünicode",
+    int: 3,
+    float: 60.0,
+    bool: True,
+    list[str]: ["one", "two"],
+}
+
+
+def example(fact_class: type[AnyFact]) -> AnyFact:
+    """A fact with a telling value in every field."""
+    values = {
+        field.name: BY_NAME.get(field.name, BY_TYPE.get(field.type))
+        for field in fields(fact_class)
+        if field.name not in {"originator_id", "originator_version"}
+    }
+    return fact_class(originator_id=AGGREGATE, originator_version=VERSION, **values)
+
+
+def class_version(fact_class: type[AnyFact]) -> int:
+    """The version in which today's code writes this fact."""
+    return getattr(fact_class, "class_version", 1)
+
+
+def meaning(fact: AnyFact) -> dict[str, Any]:
+    """What a decoded fact says, as JSON values."""
+    state = dict(vars(fact))
+    state["timestamp"] = state["timestamp"].isoformat()
+    state["originator_id"] = str(state["originator_id"])
+    return state
+
+
+def sums() -> str:
+    """The digests of all files of the corpus, in the form of `sha256sum`."""
+    files = sorted(FOLDER.glob("v*/*"))
+    return "".join(
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(FOLDER)}\n"
+        for file in files
+    )
+
+
+def add_missing() -> None:
+    """Write the golden files of facts that have none yet."""
+    for fact_class in FACTS:
+        stem = FOLDER / f"v{class_version(fact_class)}" / fact_class.TOPIC
+        stored = stem.with_name(stem.name + ".bin")
+        if not stored.exists():
+            stored.parent.mkdir(exist_ok=True)
+            stored.write_bytes(Codec().to_stored_event(example(fact_class)).state)
+            text = json.dumps(meaning(example(fact_class)), indent=1, sort_keys=True)
+            stem.with_name(stem.name + ".json").write_text(text + "\n")
+    SUMS.write_text(sums())
+
+
+if __name__ == "__main__":
+    add_missing()

@@ -1,0 +1,71 @@
+"""History must load with today's code, for ever."""
+
+import json
+from pathlib import Path
+
+import pytest
+from eventsourcing.persistence import DatetimeAsISO, JSONTranscoder, Mapper, StoredEvent
+
+from events.contracts.catalogue import CLASS_OF, FACTS
+from events.contracts.fact import AnyFact
+from events.store.codec import Codec
+from tests.golden.corpus import AGGREGATE, FOLDER, SUMS, VERSION, class_version, example, meaning
+from tests.golden.corpus import sums as current_sums
+
+GOLDEN = sorted(FOLDER.glob("v*/*.bin"))
+
+PERMANENT_TOPICS = {
+    "magictoolbox.job.submitted",
+    "magictoolbox.job.attempt_started",
+    "magictoolbox.job.attempt_succeeded",
+    "magictoolbox.job.attempt_failed",
+    "magictoolbox.job.attempt_expired",
+    "magictoolbox.job.attempt_handed_back",
+    "magictoolbox.job.due",
+    "magictoolbox.job.cancelled",
+    "magictoolbox.job.reopened",
+    "magictoolbox.job.outcome_refused",
+    "magictoolbox.job.result_expired",
+    "magictoolbox.tool.introduced",
+    "magictoolbox.tool.offered",
+    "magictoolbox.upload.received",
+    "magictoolbox.upload.expired",
+}
+"""Names may be added here, never changed or removed."""
+
+
+def topic_of(path: Path) -> str:
+    return path.name.removesuffix(".bin")
+
+
+def test_no_topic_was_renamed_or_removed() -> None:
+    assert set(CLASS_OF) >= PERMANENT_TOPICS
+
+
+def test_no_golden_file_was_changed() -> None:
+    assert current_sums() == SUMS.read_text()
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_golden_bytes_load_and_mean_what_they_meant(path: Path) -> None:
+    fact = Codec().decode(topic_of(path), path.read_bytes(), AGGREGATE, VERSION)
+
+    assert meaning(fact) == json.loads(path.with_suffix(".json").read_text())
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_the_stock_mapper_reads_the_same(path: Path) -> None:
+    stored = StoredEvent(AGGREGATE, VERSION, topic_of(path), path.read_bytes())
+    transcoder = JSONTranscoder()
+    transcoder.register(DatetimeAsISO())
+
+    stock = Mapper(transcoder).to_domain_event(stored)
+
+    assert stock == Codec().to_domain_event(stored)
+
+
+@pytest.mark.parametrize("fact_class", FACTS, ids=lambda fact_class: fact_class.TOPIC)
+def test_todays_writer_matches_the_newest_golden_bytes(fact_class: type[AnyFact]) -> None:
+    path = FOLDER / f"v{class_version(fact_class)}" / f"{fact_class.TOPIC}.bin"
+
+    assert Codec().to_stored_event(example(fact_class)).state == path.read_bytes()

@@ -1,0 +1,281 @@
+"""The job's rules: by example where a rule has a story, by random walks where it must hold."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from events.contracts import job as facts
+from events.contracts.values import FileRef, JobStatus, SealedText
+from events.domain.errors import (
+    DomainError,
+    JobIsFinal,
+    JobIsNotFinal,
+    JobNotClaimable,
+    JobNotDue,
+    ResultNotExpirable,
+    StaleLease,
+)
+from events.domain.job import WORKER_LOST, Failure, Job
+from events.store.codec import Codec
+from tests.fixtures.events import NOON, origin, submitted_job
+
+OUTPUT = FileRef(SealedText("s1.name"), "image/webp", 10, "ab" * 32, "acme/blob")
+TRANSIENT = Failure("WORKER_BUSY", SealedText("s1.message"), permanent=False)
+PERMANENT = Failure("CORRUPT_FILE", SealedText("s1.message"), permanent=True)
+
+
+def running_job(**changes: Any) -> tuple[Job, int]:
+    job = submitted_job(**changes)
+    return job, job.start_attempt("worker:1", "L1", origin())
+
+
+def succeed(job: Job, lease: int) -> None:
+    job.succeed(lease, [OUTPUT], 5, {}, origin())
+
+
+def fail(job: Job, lease: int, failure: Failure) -> None:
+    job.fail(lease, failure, 5, {}, 0.5, origin())
+
+
+def test_a_submitted_job_is_queued() -> None:
+    assert submitted_job().status is JobStatus.QUEUED
+
+
+def test_a_job_with_a_later_time_is_scheduled_until_it_is_due() -> None:
+    job = submitted_job(run_at=NOON + timedelta(hours=1))
+
+    assert (job.status, job.due_at) == (JobStatus.SCHEDULED, NOON + timedelta(hours=1))
+    with pytest.raises(JobNotClaimable):
+        job.start_attempt("worker:1", "L1", origin())
+    job.become_due(origin())
+    assert job.status is JobStatus.QUEUED
+
+
+def test_a_time_in_the_past_queues_at_once() -> None:
+    assert submitted_job(run_at=NOON - timedelta(hours=1)).status is JobStatus.QUEUED
+
+
+def test_a_claimed_job_cannot_be_claimed_again() -> None:
+    job, _ = running_job()
+
+    with pytest.raises(JobNotClaimable):
+        job.start_attempt("worker:2", "L1", origin())
+
+
+def test_success_keeps_the_outputs_until_their_retention_ends() -> None:
+    job, lease = running_job(retention_seconds=60)
+
+    succeed(job, lease)
+
+    assert (job.status, job.outputs) == (JobStatus.SUCCEEDED, [OUTPUT])
+    assert job.expires_at == NOON + timedelta(seconds=60)
+
+
+def test_a_stale_lease_cannot_complete_an_attempt() -> None:
+    job, old = running_job()
+    job.expire_attempt(old, origin())
+    new = job.start_attempt("worker:2", "L1", origin())
+
+    with pytest.raises(StaleLease):
+        succeed(job, old)
+    succeed(job, new)
+    with pytest.raises(StaleLease):
+        succeed(job, new)
+    assert job.status is JobStatus.SUCCEEDED
+
+
+def test_a_refused_outcome_is_on_record_and_changes_nothing() -> None:
+    job, lease = running_job()
+    job.cancel(origin())
+
+    job.refuse_outcome(lease, "succeeded", "worker:1", origin())
+
+    assert job.status is JobStatus.CANCELLED
+    assert isinstance(job.pending_events[-1], facts.OutcomeRefused)
+
+
+def test_a_transient_failure_is_tried_again_later() -> None:
+    job, lease = running_job()
+
+    fail(job, lease, TRANSIENT)
+
+    assert (job.status, job.due_at) == (JobStatus.RETRYING, NOON + timedelta(seconds=2))
+
+
+def test_a_permanent_failure_ends_the_job() -> None:
+    job, lease = running_job()
+
+    fail(job, lease, PERMANENT)
+
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "CORRUPT_FILE")
+
+
+def test_the_last_attempt_ends_the_job() -> None:
+    job, lease = running_job(attempts_max=1)
+
+    fail(job, lease, TRANSIENT)
+
+    assert job.status is JobStatus.FAILED
+
+
+def test_a_lost_worker_requeues_until_the_attempts_are_used_up() -> None:
+    job, lease = running_job(attempts_max=2)
+
+    job.expire_attempt(lease, origin())
+    assert job.status is JobStatus.QUEUED
+    job.expire_attempt(job.start_attempt("worker:2", "L1", origin()), origin())
+
+    assert (job.status, job.error_code) == (JobStatus.FAILED, WORKER_LOST)
+
+
+def test_handing_back_burns_no_attempt() -> None:
+    job, lease = running_job()
+
+    job.hand_back(lease, origin())
+
+    assert (job.status, job.attempt, job.lease) == (JobStatus.QUEUED, 0, 1)
+
+
+@pytest.mark.parametrize("end", [succeed, lambda job, lease: fail(job, lease, PERMANENT)])
+def test_a_finished_job_cannot_be_cancelled(end: Any) -> None:
+    job, lease = running_job()
+    end(job, lease)
+
+    with pytest.raises(JobIsFinal):
+        job.cancel(origin())
+
+
+def test_a_failed_or_cancelled_job_is_reopened_with_fresh_attempts() -> None:
+    failed, lease = running_job(attempts_max=1)
+    fail(failed, lease, TRANSIENT)
+    cancelled = submitted_job()
+    cancelled.cancel(origin())
+
+    for job in (failed, cancelled):
+        job.reopen(origin())
+        assert (job.status, job.attempt, job.error_code) == (JobStatus.QUEUED, 0, None)
+
+
+def test_only_an_unsuccessful_end_can_be_reopened() -> None:
+    job, lease = running_job()
+
+    with pytest.raises(JobIsNotFinal):
+        job.reopen(origin())
+    succeed(job, lease)
+    with pytest.raises(JobIsFinal):
+        job.reopen(origin())
+
+
+def test_only_a_waiting_job_becomes_due() -> None:
+    with pytest.raises(JobNotDue):
+        submitted_job().become_due(origin())
+
+
+def test_a_result_expires_once_and_not_before_its_time() -> None:
+    job, lease = running_job(retention_seconds=60)
+    succeed(job, lease)
+
+    with pytest.raises(ResultNotExpirable):
+        job.expire_result(origin(at=NOON + timedelta(seconds=59)))
+    assert job.expire_result(origin(at=NOON + timedelta(seconds=60))) == ["acme/blob"]
+    with pytest.raises(ResultNotExpirable):
+        job.expire_result(origin(at=NOON + timedelta(seconds=61)))
+
+
+class AnyLife(RuleBasedStateMachine):
+    """Whatever is asked of a job, in whatever order: refused or done, the promises hold."""
+
+    @initialize(attempts_max=st.integers(1, 4), later=st.booleans())
+    def submit(self, attempts_max: int, later: bool) -> None:
+        run_at = NOON + timedelta(hours=1) if later else None
+        self.job = submitted_job(attempts_max=attempts_max, run_at=run_at)
+        self.leases = [0]
+
+    def attempt(self, decide: Any) -> None:
+        before = self.job.version
+        try:
+            decide()
+        except DomainError:
+            assert self.job.version == before, "a refusal must leave no trace"
+
+    @rule()
+    def claim(self) -> None:
+        self.attempt(lambda: self.job.start_attempt("worker", "L1", origin()))
+
+    @rule(back=st.integers(0, 2), success=st.booleans(), permanent=st.booleans())
+    def report(self, back: int, success: bool, permanent: bool) -> None:
+        lease = self.job.lease - back
+        failure = PERMANENT if permanent else TRANSIENT
+        counted = self.job.holds(lease)
+        before = self.job.version
+        if success:
+            self.attempt(lambda: succeed(self.job, lease))
+        else:
+            self.attempt(lambda: fail(self.job, lease, failure))
+        assert (self.job.version > before) == counted
+
+    @rule(back=st.integers(0, 2))
+    def expire(self, back: int) -> None:
+        self.attempt(lambda: self.job.expire_attempt(self.job.lease - back, origin()))
+
+    @rule()
+    def hand_back(self) -> None:
+        self.attempt(lambda: self.job.hand_back(self.job.lease, origin()))
+
+    @rule()
+    def due(self) -> None:
+        self.attempt(lambda: self.job.become_due(origin()))
+
+    @rule()
+    def cancel(self) -> None:
+        self.attempt(lambda: self.job.cancel(origin()))
+
+    @rule()
+    def reopen(self) -> None:
+        self.attempt(lambda: self.job.reopen(origin()))
+
+    @invariant()
+    def leases_only_grow_and_attempts_have_a_limit(self) -> None:
+        if not hasattr(self, "job"):
+            return
+        assert self.job.lease >= self.leases[-1]
+        self.leases.append(self.job.lease)
+        assert 0 <= self.job.attempt <= self.job.attempts_max
+
+    @invariant()
+    def one_outcome_at_a_time(self) -> None:
+        if not hasattr(self, "job"):
+            return
+        ended = False
+        for fact in self.job.pending_events:
+            if isinstance(fact, facts.JobReopened):
+                assert ended
+                ended = False
+                continue
+            assert not ended, "nothing but a reopening follows an end"
+            ended = (
+                isinstance(fact, facts.AttemptSucceeded | facts.JobCancelled)
+                or (isinstance(fact, facts.AttemptFailed) and fact.retry_at is None)
+                or (isinstance(fact, facts.AttemptExpired) and not fact.requeued)
+            )
+        assert ended == self.job.status.is_final
+
+    @invariant()
+    def the_history_alone_makes_the_job(self) -> None:
+        if not hasattr(self, "job"):
+            return
+        codec = Codec()
+        folded: Any = None
+        for fact in self.job.pending_events:
+            folded = codec.to_domain_event(codec.to_stored_event(fact)).mutate(folded)
+        ours = {k: v for k, v in vars(self.job).items() if k != "_pending_events"}
+        theirs = {k: v for k, v in vars(folded).items() if k != "_pending_events"}
+        assert theirs == ours
+
+
+AnyLife.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestAnyLife = AnyLife.TestCase
