@@ -21,13 +21,15 @@ from events.store.append import (
     CommandRepeated,
     LogUnavailable,
     OutcomeUnknown,
+    PostgresAppender,
     StreamConflict,
 )
 from events.store.codec import Codec
-from events.store.log import Log
+from events.store.log import Log, PostgresLog
 from events.store.sealing import WrappedKey
 from infrastructure.batching import Batcher, Overloaded
-from infrastructure.postgres import UNAVAILABLE
+from infrastructure.postgres import UNAVAILABLE, Pool, Role
+from infrastructure.settings import PostgresSettings
 
 __all__ = [
     "Answer",
@@ -38,6 +40,7 @@ __all__ = [
     "Repository",
     "Saved",
     "StreamConflict",
+    "open_repository",
 ]
 
 LOADS_IN_BATCH_MAX: Final = 500
@@ -61,6 +64,25 @@ class Saved:
     def position(self) -> int:
         """The position of the last event; 0 if there was nothing to record."""
         return self.positions[-1] if self.positions else 0
+
+
+def open_repository(
+    settings: PostgresSettings,
+    role: Role,
+    pool: Pool,
+    on_appended: Callable[[int], None] = lambda position: None,
+) -> "Repository":
+    """The repository of a process: it loads over the pool and appends over one connection.
+
+    `on_appended` is called after each commit with the newest position, to ring the bell.
+    """
+    appender = PostgresAppender(
+        settings.dsn,
+        role,
+        on_appended=on_appended,
+        timeout_seconds=settings.database_timeout_seconds,
+    )
+    return Repository(PostgresLog(pool), appender)
 
 
 class Repository:
