@@ -53,8 +53,7 @@ async def platform(data_dir: Path, wishes: Wishes, say: Say) -> AsyncIterator[Pl
     with DataFolder(data_dir) as folder:
         if ended := end_orphans(folder):
             log.warning("orphans_ended", pids=ended)
-        ports = PortClaims()
-        try:
+        with PortClaims() as ports:
             plan = plan_platform(folder, wishes, ports)
             say("starting the servers" if plan.servers.programs else "using external servers")
             async with running(plan.servers, folder):
@@ -64,8 +63,6 @@ async def platform(data_dir: Path, wishes: Wishes, say: Say) -> AsyncIterator[Pl
                 async with _services(plan, folder):
                     yield plan
                 say("stopping the servers")
-        finally:
-            ports.release()
 
 
 def _refuse_missing_services() -> None:

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from signal import SIGKILL, Signals
+from signal import SIGCONT, SIGKILL, Signals
 
 from infrastructure.embedded.data_folder import write_owner_only
 from infrastructure.embedded.errors import OrphanWillNotEnd
@@ -52,6 +52,8 @@ def _send(pids: Iterable[int], signal: Signals) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal)
+            # A frozen process hears nothing but this.
+            os.kill(pid, SIGCONT)
 
 
 def working_in(folder: Path, program: str) -> list[int]:

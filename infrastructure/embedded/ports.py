@@ -7,6 +7,8 @@ with its process. It does not keep a stranger from taking the port before the se
 import contextlib
 import errno
 import socket
+from types import TracebackType
+from typing import Self
 
 from infrastructure.embedded.errors import NoFreePort, PortBusy
 
@@ -15,10 +17,21 @@ PORTS_TRIED_MAX = 500
 
 
 class PortClaims:
-    """The ports one process has chosen for the servers and services that it starts."""
+    """The ports one process has chosen; a context manager that gives them back."""
 
     def __init__(self) -> None:
         self._claims: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
 
     def first_free(self, default: int) -> int:
         """The default port, or the next one that is free."""

