@@ -1,6 +1,8 @@
 """Loads the shared fixtures; what each gives stands in its own module."""
 
 pytest_plugins = [
+    "tests.fixtures.distribution",
+    "tests.fixtures.platform",
     "tests.fixtures.servers",
     "tests.fixtures.databases",
     "tests.fixtures.events",
