@@ -1,0 +1,163 @@
+"""Says what a file is by its first bytes, never by its name.
+
+libmagic decides; for what it only calls text, four rules look closer, in this order:
+- JSON: one whole JSON object or array, or, where the file goes on, a start that only JSON has;
+- NDJSON: two lines or more, each a JSON object or array;
+- TSV and CSV: two lines or more that all have the same number of fields, at least two, for a tab,
+  comma, semicolon or bar as the separator, quoted fields minded;
+- otherwise the text stays what libmagic called it.
+A guess about text is only that: whoever opens the file parses it and decides.
+"""
+
+import csv
+import ctypes
+import importlib.util
+import re
+from pathlib import Path
+from typing import Protocol
+
+import orjson
+
+SNIFF_BYTES = 8_192
+UNKNOWN = "application/octet-stream"
+TEXT = "text/plain"
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+TSV = "text/tab-separated-values"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+
+LINES_LOOKED_AT_MAX = 50
+
+# What different versions of libmagic call the same thing.
+_ALIASES = {
+    "application/csv": CSV,
+    "application/ndjson": NDJSON,
+    "application/x-empty": UNKNOWN,
+    "inode/x-empty": UNKNOWN,
+    "image/x-ms-bmp": "image/bmp",
+    "image/x-icon": "image/vnd.microsoft.icon",
+    "audio/x-wav": "audio/wav",
+    "application/x-gzip": "application/gzip",
+    "text/xml": "application/xml",
+}
+_GUESSED = frozenset({TEXT, JSON, NDJSON, CSV})
+_SEPARATORS = (("\t", TSV), (",", CSV), (";", CSV), ("|", CSV))
+_OFFICE = ((b"xl/", XLSX), (b"word/", DOCX), (b"ppt/", PPTX))
+_JSON_START = re.compile(r'\s*(?:\{\s*(?:"|\}\s*\Z)|\[\s*(?:["{\[\]0-9-]|true|false|null))')
+
+
+class LibmagicMissing(Exception):
+    """libmagic is neither on this system nor in the environment (the wheel pylibmagic)."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+class _Magic(Protocol):
+    def from_buffer(self, buffer: bytes) -> str: ...
+
+
+class MediaTypes:
+    """Tells media types; loading libmagic's database takes some tens of milliseconds, once."""
+
+    def __init__(self) -> None:
+        self._magic = _load_magic()
+        # The first text makes libmagic compile its patterns; no request should wait for that.
+        self.of(b"a,b\n1,2\n")
+
+    def of(self, head: bytes) -> str:
+        """The media type of a file that begins with `head`, at most SNIFF_BYTES of which count."""
+        head = head[:SNIFF_BYTES]
+        try:
+            found = self._magic.from_buffer(head)
+        except Exception:  # libmagic gives up on some broken files by raising its own error
+            return UNKNOWN
+        found = _ALIASES.get(found, found)
+        if found == "application/zip" or (found == UNKNOWN and head.startswith(b"PK\x03\x04")):
+            return _office(head)
+        return _text(head) if found in _GUESSED else found
+
+
+def _load_magic() -> _Magic:
+    try:
+        import magic
+    except ImportError:
+        return _load_wheel()
+    loaded: _Magic = magic.Magic(mime=True)
+    return loaded
+
+
+def _load_wheel() -> _Magic:
+    spec = importlib.util.find_spec("pylibmagic")
+    if spec is None or spec.origin is None:
+        raise LibmagicMissing
+    folder = Path(spec.origin).parent
+    # Not imported: the wheel would replace ctypes.CDLL for the whole process. A library that is
+    # already loaded is found by its name.
+    ctypes.CDLL(str(folder / "libmagic.so.1"))
+    import magic
+
+    loaded: _Magic = magic.Magic(mime=True, magic_file=str(folder / "magic.mgc"))
+    return loaded
+
+
+def _office(head: bytes) -> str:
+    if b"[Content_Types].xml" in head or b"_rels/" in head:
+        for folder, media_type in _OFFICE:
+            if folder in head:
+                return media_type
+    return "application/zip"
+
+
+def _text(head: bytes) -> str:
+    text, is_whole = _decoded(head), len(head) < SNIFF_BYTES
+    if _is_json(text, is_whole):
+        return JSON
+    lines = text.splitlines()
+    if not is_whole:
+        # The last line may be cut anywhere.
+        lines = lines[:-1]
+    lines = [line for line in lines if line.strip()][:LINES_LOOKED_AT_MAX]
+    if len(lines) < 2:
+        return TEXT
+    if all(_parses(line) for line in lines):
+        return NDJSON
+    for separator, media_type in _SEPARATORS:
+        if _is_table(lines, separator):
+            return media_type
+    return TEXT
+
+
+def _decoded(head: bytes) -> str:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return head.decode("utf-16", "ignore")
+    return head.decode("utf-8-sig", "replace")
+
+
+def _is_json(text: str, is_whole: bool) -> bool:
+    if is_whole:
+        return _parses(text)
+    return _JSON_START.match(text) is not None and not _parses(text.split("\n", 1)[0])
+
+
+def _parses(text: str) -> bool:
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_table(lines: list[str], separator: str) -> bool:
+    try:
+        rows = list(csv.reader(lines, delimiter=separator, strict=True))
+    except csv.Error:
+        # A quoted field may go on beyond what we look at; the rows before it must do.
+        return False
+    widths = {len(row) for row in rows}
+    return len(rows) >= 2 and len(widths) == 1 and widths.pop() >= 2
