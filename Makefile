@@ -18,7 +18,7 @@ DEV := $(VENV)/.dev-installed
 BENCH := $(VENV)/.bench-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock run demo test check format bench drills clean
+.PHONY: help setup lock run demo test check format bench drills docs clean
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -60,6 +60,9 @@ lock: $(DEV) ## solve the dependencies of pyproject.toml anew
 	@$(COMPILE) --extra embedded -o $(LOCKS)/runtime.lock
 	@$(COMPILE) --extra embedded --extra dev -o $(LOCKS)/dev.lock
 	@$(COMPILE) --extra embedded --extra dev --extra bench -o $(LOCKS)/bench.lock
+
+docs: $(DEV) ## make the pages that come from the code: configuration and .env.example
+	@$(IN_VENV) -m infrastructure.cli.configuration
 
 clean: ## remove what the other targets made, but neither DATA nor .venv
 	@rm -rf build dist demo-output htmlcov .coverage .coverage.* *.egg-info

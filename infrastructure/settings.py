@@ -62,6 +62,9 @@ class NatsSettings(Fragment):
         ge=1024**2,
         description="Size limit of the stream EVENTS; the oldest go first, the log keeps them.",
     )
+    nats_stream_replicas: int = Field(
+        default=1, ge=1, le=5, description="Servers that hold each stream; 3 in a cluster."
+    )
 
 
 class RedisSettings(Fragment):
@@ -88,8 +91,12 @@ class TokenSettings(Fragment):
     jwt_algorithm: Literal["HS256", "HS384", "HS512"] = Field(
         default="HS256", description="The one algorithm that is accepted."
     )
-    access_token_expire_minutes: int = Field(default=30, ge=1, le=24 * 60)
-    refresh_token_expire_days: int = Field(default=14, ge=1, le=365)
+    access_token_expire_minutes: int = Field(
+        default=30, ge=1, le=24 * 60, description="How long an access token is good for."
+    )
+    refresh_token_expire_days: int = Field(
+        default=14, ge=1, le=365, description="How long a login can be renewed without a password."
+    )
 
     @field_validator("secret_key")
     @classmethod
@@ -137,8 +144,12 @@ class UploadSettings(Fragment):
 class HttpSettings(Fragment):
     """How the two APIs name themselves and whom they allow."""
 
-    command_public_url: str = Field(default="http://127.0.0.1:8000")
-    query_public_url: str = Field(default="http://127.0.0.1:8001")
+    command_public_url: str = Field(
+        default="http://127.0.0.1:8000", description="The command API as clients reach it."
+    )
+    query_public_url: str = Field(
+        default="http://127.0.0.1:8001", description="The query API as clients reach it."
+    )
     cors_allowed_origins: str | None = Field(
         default=None, description="Comma-separated; unset: only the other API's origin."
     )
@@ -161,14 +172,20 @@ class HttpSettings(Fragment):
 class LoggingSettings(Fragment):
     """How loud the logs are."""
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The quietest level that is written."
+    )
 
 
 class AdministratorSettings(Fragment):
     """The first administrator, made at start when both are set and no such user exists."""
 
-    admin_username: str | None = None
-    admin_password: SecretStr | None = None
+    admin_username: str | None = Field(
+        default=None, description="Name of the first administrator, in the tenant `default`."
+    )
+    admin_password: SecretStr | None = Field(
+        default=None, description="Password of the first administrator, used once."
+    )
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:
@@ -180,7 +197,9 @@ class AdministratorSettings(Fragment):
 class ProcessSettings(LoggingSettings):
     """What every process has: a log level and a place for its health and metrics."""
 
-    health_host: str = "127.0.0.1"
+    health_host: str = Field(
+        default="127.0.0.1", description="Where workers and projectors serve health and metrics."
+    )
     health_port: int = Field(
         default=0, ge=0, le=65535, description="Of workers and projectors; 0: a free one."
     )
