@@ -26,7 +26,8 @@ WORKERS_MAX = 64
 DRAIN_SECONDS = 28.0
 START_SECONDS = 60.0
 MIGRATE_SECONDS = 300.0
-APIS = ("command-api", "query-api")
+# -P: what lies in the working directory is no code of ours.
+PYTHON = (sys.executable, "-P", "-m")
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _service(
     asked = health_port if port is None else port
     return Program(
         name=name,
-        argv=_command(service),
+        argv=(*PYTHON, "infrastructure.cli.services", service),
         environment={**environment, **own},
         is_ready=lambda: says_ok(asked, "/ready"),
         stop_seconds=DRAIN_SECONDS,
@@ -159,12 +160,8 @@ def _service(
 def _migration(environment: Mapping[str, str]) -> Program:
     return Program(
         name="migrate",
-        argv=_command("db", "migrate"),
+        argv=(*PYTHON, "infrastructure.cli.main", "db", "migrate"),
         environment=environment,
         is_ready=lambda: True,
         start_seconds=MIGRATE_SECONDS,
     )
-
-
-def _command(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "infrastructure.cli.main", *arguments)

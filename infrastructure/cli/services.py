@@ -1,14 +1,17 @@
 """The commands that run one process each; what a process does is told in its own `main` module.
 
-The module is imported when its command runs, so that a worker does not load what an API needs.
+The module is imported when its command runs, so that a worker does not load what an API needs. The
+platform runs `python -m infrastructure.cli.services NAME`, which loads no command line either.
 """
 
 import sys
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-import typer
+if TYPE_CHECKING:
+    import typer
 
 SERVICES = {
     "command-api": "command_api.main",
@@ -39,7 +42,7 @@ def exists(module: str) -> bool:
         return False
 
 
-def register(app: typer.Typer) -> None:
+def register(app: "typer.Typer") -> None:
     """One command per service."""
     for name in SERVICES:
         app.command(name, help=f"Run the {name} until SIGTERM.", rich_help_panel="Processes")(
@@ -52,3 +55,7 @@ def _command(name: str) -> Callable[[], None]:
         run_service(name)
 
     return run
+
+
+if __name__ == "__main__":
+    run_service(sys.argv[1])

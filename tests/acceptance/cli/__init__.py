@@ -1,0 +1,1 @@
+"""The commands of `magictoolbox`, run as a person runs them."""
