@@ -1,0 +1,38 @@
+"""`make bench`: measure everything, or what is named, and print one table.
+
+python -m tests.benchmarks [append] [relay] [rebuild] …
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+from tests.benchmarks.stand import stand
+from tests.benchmarks.table import Row, rendered
+
+ALL = tuple(
+    name
+    for name in ("append", "relay", "rebuild", "submit", "end_to_end", "latency", "rescue")
+    if (Path(__file__).parent / f"{name}.py").exists()
+)
+
+
+def main() -> None:
+    """Run what was asked for; a missed bar is a finding, not a failure of the run."""
+    wanted = sys.argv[1:] or ALL
+    if unknown := set(wanted) - set(ALL):
+        sys.exit(f"there is no benchmark named {', '.join(sorted(unknown))}; there are {ALL}")
+    rows: list[Row] = []
+    for name in wanted:
+        with stand() as servers:
+            rows += importlib.import_module(f"tests.benchmarks.{name}").measure(servers, say)
+    print(rendered(rows))
+
+
+def say(text: str) -> None:
+    """Tell a person who waits what is going on."""
+    print(f"… {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
