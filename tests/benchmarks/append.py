@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import asyncpg
+import uvloop
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 
@@ -62,12 +63,12 @@ def measure(stand: Stand, say: Progress) -> list[Row]:
     limits: list[float] = []
     stock: list[float] = []
     ours: dict[tuple[int, int], list[Run]] = {}
-    asyncio.run(_make_limit_table(url))
+    uvloop.run(_make_limit_table(url))
     for number in range(ROUNDS):
         say(f"append: round {number + 1} of {ROUNDS}")
-        limits.append(asyncio.run(limit(url, number)))
+        limits.append(uvloop.run(limit(url, number)))
         for in_flight in (64, 256):
-            ours.setdefault((1, in_flight), []).append(asyncio.run(appends(url, in_flight)))
+            ours.setdefault((1, in_flight), []).append(uvloop.run(appends(url, in_flight)))
         ours.setdefault((2, 64), []).append(two_processes(url, 64))
         stock.append(stock_recorder(url))
     return _rows(stand.fdatasync_ms(), median(limits), median(stock), ours)
@@ -191,5 +192,5 @@ def _rows(
 
 
 if __name__ == "__main__":
-    result = asyncio.run(appends(sys.argv[1], int(sys.argv[2])))
+    result = uvloop.run(appends(sys.argv[1], int(sys.argv[2])))
     sys.stdout.write(json.dumps({name: getattr(result, name) for name in Run.__slots__}))
