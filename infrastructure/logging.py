@@ -48,7 +48,7 @@ _ADDRESS_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 _WORD_BREAK = re.compile(r"[^a-zA-Z]+|(?<=[a-z])(?=[A-Z])")
 
-_QUIET_LIBRARIES = ("uvicorn", "asyncio", "httpx", "httpcore", "python_multipart")
+_QUIET_LIBRARIES = ("uvicorn", "asyncio", "httpx", "httpcore")
 
 
 def configure_logging(

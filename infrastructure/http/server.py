@@ -11,12 +11,31 @@ from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from infrastructure.http.problems import PROBLEM_MEDIA_TYPE, Problem, problem_response
 
 BACKLOG = 2_048
 KEEP_ALIVE_SECONDS = 15
 DRAIN_SECONDS_MAX = 20
 # Beyond this uvicorn answers 503 before any of our code runs.
 CONNECTIONS_MAX = 2_000
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, refusing what is not HTTP in the same form as everything else."""
+
+    def send_400_response(self, msg: str) -> None:
+        problem = Problem(400, "BAD_REQUEST", "This is not a valid HTTP request.")
+        body = bytes(problem_response({}, problem).body)
+        head = (
+            "HTTP/1.1 400 Bad Request\r\n"
+            f"content-type: {PROBLEM_MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
+            "cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
+            "connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode("ascii") + body)
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -53,6 +72,7 @@ class HttpServer:
         self._socket: socket.socket | None = None
         config = uvicorn.Config(
             app,
+            http=_Protocol,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -10,7 +10,7 @@ from signal import SIGKILL, SIGTERM
 import pytest
 
 from infrastructure.embedded.orphans import end, read_pid, working_in, write_pid
-from tests.fixtures.waiting import eventually
+from tests.fixtures.deadlines import wait_until
 
 STUBBORN = """
 import signal, sys
@@ -75,7 +75,7 @@ def test_ending_what_is_gone_already_does_nothing(sleeper: subprocess.Popen[byte
 def test_processes_are_found_by_folder_and_by_name(tmp_path: Path) -> None:
     with subprocess.Popen(["/bin/sleep", "60"], cwd=tmp_path) as process:
         try:
-            eventually(lambda: working_in(tmp_path, "sleep") == [process.pid], "it is not found")
+            wait_until(lambda: working_in(tmp_path, "sleep") == [process.pid], "it is not found")
             assert working_in(tmp_path, "postgres") == []
             assert working_in(tmp_path.parent, "sleep") == []
         finally:
