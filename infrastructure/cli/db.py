@@ -1,15 +1,16 @@
 """`magictoolbox db`: brings the databases and the streams to the shape that this code needs."""
 
 import asyncio
+import sys
 from typing import Annotated
 
 import typer
 
-from infrastructure.cli.services import exists
 from infrastructure.settings import NatsSettings, PostgresSettings
 
+STREAMS_SECONDS_MAX = 60.0
+
 app = typer.Typer(no_args_is_help=True, help="Schema and streams.")
-STREAMS = "events.relay.streams"
 
 
 @app.callback()
@@ -26,11 +27,23 @@ def migrate(
 
     postgres = PostgresSettings()
     migrations.upgrade(postgres.dsn, postgres.read_dsn)
-    if streams and exists(STREAMS):
-        _declare_streams(NatsSettings())
+    if not streams:
+        return
+    try:
+        asyncio.run(_declare_streams(postgres, NatsSettings()))
+    except TimeoutError:
+        print(f"NATS did not answer within {STREAMS_SECONDS_MAX:.0f} s", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
-def _declare_streams(settings: NatsSettings) -> None:
-    from events.relay import streams
+async def _declare_streams(postgres: PostgresSettings, settings: NatsSettings) -> None:
+    from events.relay.checkpoints import Checkpoints
+    from events.relay.streams import declare
+    from infrastructure.nats_client import connect
 
-    asyncio.run(streams.declare(settings.nats_url, settings))
+    async with asyncio.timeout(STREAMS_SECONDS_MAX):
+        client = await connect(settings, "migrate")
+        try:
+            await declare(client.jetstream(), settings, Checkpoints(postgres).first_wanted)
+        finally:
+            await client.close()

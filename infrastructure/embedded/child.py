@@ -6,7 +6,6 @@ signal is tied to the thread that spawns, so a child must be run from the main t
 """
 
 import asyncio
-import contextlib
 import subprocess
 import time
 
@@ -14,11 +13,12 @@ import structlog
 
 from infrastructure.embedded.data_folder import DataFolder
 from infrastructure.embedded.errors import ChildFailed, EmbeddedError
-from infrastructure.embedded.program import Program, log_tail, spawn
+from infrastructure.embedded.exits import exited_within
+from infrastructure.embedded.program import Program, limit_log, log_tail, spawn
 
 log = structlog.get_logger()
 
-EXIT_POLL_SECONDS = 0.05
+LOG_CHECK_SECONDS = 60.0
 READY_POLL_SECONDS_FIRST = 0.03
 READY_POLL_SECONDS_MAX = 0.2
 FIRST_STARTS_MAX = 3
@@ -74,10 +74,10 @@ class Child:
         process = self._process
         if process is not None and process.poll() is None:
             process.send_signal(self.program.stop_signal)
-            if not await _exited(process, self.program.stop_seconds):
+            if not await exited_within(process, self.program.stop_seconds):
                 log.warning("child_killed", child=self.name, after=self.program.stop_seconds)
                 process.kill()
-                await _exited(process, KILL_SECONDS)
+                await exited_within(process, KILL_SECONDS)
         self._folder.pid_of(self.name).unlink(missing_ok=True)
 
     async def _keep_running(self) -> None:
@@ -111,12 +111,12 @@ class Child:
         if not await self._becomes_ready(process):
             if process.poll() is None:
                 process.kill()
-                await _exited(process, KILL_SECONDS)
+                await exited_within(process, KILL_SECONDS)
                 return f"was not ready within {self.program.start_seconds:.0f} s"
             return f"ended with exit code {process.returncode} before it was ready"
         self._was_ready.set()
-        while process.poll() is None:  # noqa: ASYNC110
-            await asyncio.sleep(EXIT_POLL_SECONDS)
+        while not await exited_within(process, LOG_CHECK_SECONDS):
+            await asyncio.to_thread(limit_log, self._folder.log_of(self.name))
         return f"ended with exit code {process.returncode}"
 
     async def _becomes_ready(self, process: subprocess.Popen[bytes]) -> bool:
@@ -134,20 +134,12 @@ async def complete(program: Program, folder: DataFolder) -> None:
     """Run a program that ends by itself; raises ChildFailed if it fails or takes too long."""
     process = spawn(program, folder)
     try:
-        in_time = await _exited(process, program.start_seconds)
+        in_time = await exited_within(process, program.start_seconds)
     finally:
         if process.poll() is None:
             process.kill()
-            await _exited(process, KILL_SECONDS)
+            await exited_within(process, KILL_SECONDS)
         folder.pid_of(program.name).unlink(missing_ok=True)
     if process.returncode != 0:
         reason = f"ended with exit code {process.returncode}" if in_time else "took too long"
         raise ChildFailed(program.name, reason, log_tail(folder.log_of(program.name), 40))
-
-
-async def _exited(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while process.poll() is None:  # noqa: ASYNC110
-                await asyncio.sleep(EXIT_POLL_SECONDS)
-    return process.poll() is not None

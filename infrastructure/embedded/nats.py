@@ -29,7 +29,7 @@ listen: "{host}:{port}"
 http: "{host}:{monitoring_port}"
 max_payload: 1MB
 authorization {{ user: "{user}", password: "{password}" }}
-jetstream {{ store_dir: "{store}", max_file_store: 64GB, max_memory_store: 64MB }}
+jetstream {{ store_dir: "{store}", max_file_store: 64GB, max_memory_store: 256MB }}
 """
 
 

@@ -6,6 +6,7 @@ process by itself.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -46,7 +47,7 @@ class Program:
 def spawn(program: Program, folder: DataFolder) -> subprocess.Popen[bytes]:
     """Start the program once, from a thread that lives as long as the child should."""
     log_path = folder.log_of(program.name)
-    _rotate(log_path)
+    limit_log(log_path)
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, OWNER_ONLY_FILE)
     try:
         process = subprocess.Popen(  # noqa: S603
@@ -77,9 +78,15 @@ def _tethered(program: Program) -> list[str]:
     ]
 
 
-def _rotate(log: Path) -> None:
-    if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
-        log.replace(log.with_suffix(".log.1"))
+def limit_log(log: Path, bytes_max: int = LOG_BYTES_MAX) -> None:
+    """Keep a log that grew too long as the one old log, and let its writer go on in an empty file.
+
+    The writer appends, so it needs to know nothing; what it writes between the copy and the cut is
+    lost.
+    """
+    if log.exists() and log.stat().st_size > bytes_max:
+        shutil.copyfile(log, log.with_suffix(".log.1"))
+        os.truncate(log, 0)
 
 
 def log_tail(path: Path, lines: int) -> str:

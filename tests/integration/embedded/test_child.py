@@ -17,7 +17,7 @@ from infrastructure.embedded.data_folder import DataFolder
 from infrastructure.embedded.errors import ChildFailed
 from infrastructure.embedded.orphans import read_pid
 from infrastructure.embedded.program import Program
-from tests.fixtures.waiting import eventually
+from tests.fixtures.deadlines import wait_until
 
 DEADLINE_SECONDS = 20.0
 # Writes a file once it is ready; notes each start and how it ended.
@@ -166,12 +166,12 @@ with DataFolder(pathlib.Path({str(tmp_path)!r})) as folder:
 """
     pid_file = tmp_path / "run" / "toy.pid"
     with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE) as process:
-        eventually((tmp_path / "ready").exists, "the child does not start")
+        wait_until((tmp_path / "ready").exists, "the child does not start")
         assert read_pid(pid_file) is not None
 
         process.kill()
 
-    eventually(lambda: read_pid(pid_file) is None, "the child outlived its parent")
+    wait_until(lambda: read_pid(pid_file) is None, "the child outlived its parent")
     assert not (tmp_path / "ended").exists()
 
 

@@ -24,9 +24,9 @@ from infrastructure.embedded.identity import (
     runs_as,
 )
 from infrastructure.embedded.ports import PortClaims
+from tests.fixtures.deadlines import wait_until
 from tests.fixtures.ordinary_user import NOBODY, give_to_ordinary_user, ordinary_user
 from tests.fixtures.servers import PASSWORD, Server
-from tests.fixtures.waiting import eventually
 from tests.integration.embedded.holder import SERVERS, Holder
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
@@ -64,7 +64,7 @@ def test_an_ordinary_user_runs_all_servers(tmp_path: Path) -> None:
             assert session.execute("SELECT 1").fetchone() == (1,)
         holder.process.send_signal(signal.SIGKILL)
 
-        eventually(lambda: holder.pids() == {}, "a server outlived its supervisor")
+        wait_until(lambda: holder.pids() == {}, "a server outlived its supervisor")
 
 
 @needs_root
@@ -142,10 +142,10 @@ run_as("{NOBODY}:{NOBODY}", "/bin/sh", "-c", 'echo $$ > "$0"; exec sleep 60',
        {str(ready)!r}, seconds=60)
 """
     with subprocess.Popen([sys.executable, "-c", parent]) as process:
-        eventually(lambda: ready.exists() and ready.read_text() != "", "the child does not start")
+        wait_until(lambda: ready.exists() and ready.read_text() != "", "the child does not start")
         child = Path(f"/proc/{ready.read_text().strip()}")
         assert child.exists()
 
         process.kill()
 
-    eventually(lambda: not child.exists(), "the child outlived its parent")
+    wait_until(lambda: not child.exists(), "the child outlived its parent")

@@ -13,7 +13,7 @@ from infrastructure.embedded.orphans import working_in
 from infrastructure.embedded.ports import PortClaims
 from infrastructure.embedded.secrets_file import load_or_draw
 from infrastructure.embedded.servers import Endpoints, plan_servers
-from tests.fixtures.waiting import eventually
+from tests.fixtures.deadlines import wait_until
 from tests.integration.embedded.holder import SERVERS, Holder
 
 
@@ -65,9 +65,9 @@ def test_a_killed_server_is_started_again(tmp_path: Path, server: str) -> None:
         assert killed is not None
         os.kill(killed, signal.SIGKILL)
 
-        eventually(lambda: holder.pid(server) not in (None, killed), f"{server} is not restarted")
+        wait_until(lambda: holder.pid(server) not in (None, killed), f"{server} is not restarted")
 
-        eventually(lambda: answers(holder.database_url), "the row is not back")
+        wait_until(lambda: answers(holder.database_url), "the row is not back")
 
 
 def test_the_servers_of_a_killed_supervisor_end_by_themselves(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_the_servers_of_a_killed_supervisor_end_by_themselves(tmp_path: Path) ->
 
         holder.process.kill()
 
-        eventually(lambda: holder.pids() == {}, "a server outlived its supervisor")
+        wait_until(lambda: holder.pids() == {}, "a server outlived its supervisor")
     with Holder(tmp_path) as next_one:
         assert rows(next_one.database_url) == 1
 
