@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from infrastructure.metrics import POOL_IN_USE, POOL_SIZE, POOL_WAITING
 from infrastructure.settings import PostgresSettings
 
 if TYPE_CHECKING:
@@ -81,14 +82,19 @@ async def connect(
 
 
 async def create_pool(
-    settings: PostgresSettings, role: Role, *, dsn: str | None = None, size: int | None = None
+    settings: PostgresSettings,
+    role: Role,
+    *,
+    dsn: str | None = None,
+    size: int | None = None,
+    name: str = "log",
 ) -> Pool:
     """Open a pool of plain asyncpg connections, for the hot paths.
 
     It opens no connection before the first is asked for, so that a process can start while the
-    database is away.
+    database is away. `name` is its label in the metrics of the pool.
     """
-    return await asyncpg.create_pool(
+    pool = await asyncpg.create_pool(
         dsn or settings.dsn,
         min_size=0,
         max_size=size or settings.database_pool_size,
@@ -96,6 +102,17 @@ async def create_pool(
         command_timeout=settings.database_timeout_seconds + 1.0,
         server_settings=session_settings(role, settings.database_timeout_seconds),
     )
+    _observe(pool, name)
+    return pool
+
+
+def _observe(pool: Pool, name: str) -> None:
+    """Let the metrics look at the pool whenever they are read."""
+    POOL_SIZE.labels(name).set_function(pool.get_size)
+    POOL_IN_USE.labels(name).set_function(lambda: pool.get_size() - pool.get_idle_size())
+    # asyncpg tells nobody who waits; its queue of free connections knows.
+    free: Any = getattr(pool, "_queue")  # noqa: B009
+    POOL_WAITING.labels(name).set_function(lambda: len(free._getters))
 
 
 def create_engine(settings: PostgresSettings, role: Role, *, dsn: str | None = None) -> AsyncEngine:

@@ -23,7 +23,11 @@ from infrastructure.metrics import (
     APPEND_BATCH_EVENTS,
     APPEND_BATCH_SECONDS,
     APPEND_CONFLICTS,
+    APPEND_SECONDS,
+    APPENDS,
+    APPENDS_WAITING,
     EVENTS_APPENDED,
+    LOG_POSITION,
 )
 from infrastructure.postgres import UNAVAILABLE, Connection, Role, connect
 
@@ -35,6 +39,7 @@ RECONNECT_ATTEMPTS_MAX: Final = 3
 RECONNECT_PAUSE_SECONDS: Final = 0.2
 
 _logger = structlog.get_logger(__name__)
+_RECORDED = APPENDS.labels("recorded")
 
 
 class AppendError(Exception):
@@ -142,7 +147,8 @@ class PostgresAppender:
         if len(append.events) > EVENTS_IN_APPEND_MAX:
             raise AppendError(f"{len(append.events)} events; {EVENTS_IN_APPEND_MAX} at most")
         try:
-            return await self._batcher.submit(append)
+            with APPEND_SECONDS.time():
+                return await self._batcher.submit(append)
         except Overloaded as error:
             raise LogUnavailable(LogUnavailable.__doc__) from error
 
@@ -169,10 +175,14 @@ class PostgresAppender:
                 results = await self._record(batch)
         recorded = [result for result in results if not isinstance(result, Exception)]
         if recorded:
-            events = sum(map(len, recorded))
-            APPEND_BATCH_EVENTS.observe(events)
-            EVENTS_APPENDED.inc(events)
-            self._on_appended(max(positions[-1] for positions in recorded))
+            newest = max(positions[-1] for positions in recorded)
+            _count(sum(map(len, recorded)), newest)
+            self._on_appended(newest)
+        APPENDS_WAITING.set(self._batcher.waiting)
+        _RECORDED.inc(len(recorded))
+        for result in results:
+            if isinstance(result, Exception):
+                APPENDS.labels(_outcome(result)).inc()
         return results
 
     async def _record(self, batch: Sequence[Append]) -> Sequence[list[int] | Exception]:
@@ -205,7 +215,6 @@ class PostgresAppender:
         try:
             base = await connection.fetchval(APPEND, *_columns(batch))
         except asyncpg.UniqueViolationError:
-            APPEND_CONFLICTS.inc()
             return await self._one_by_one(connection, batch)
         return _positions(batch, [base + 1])
 
@@ -256,6 +265,19 @@ class PostgresAppender:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+def _count(events: int, newest: int) -> None:
+    APPEND_BATCH_EVENTS.observe(events)
+    EVENTS_APPENDED.inc(events)
+    LOG_POSITION.set(newest)
+
+
+def _outcome(error: Exception) -> str:
+    if isinstance(error, StreamConflict):
+        APPEND_CONFLICTS.inc()
+        return "conflict"
+    return "repeated" if isinstance(error, CommandRepeated) else "failed"
 
 
 def _answer(row: asyncpg.Record) -> Answer:
