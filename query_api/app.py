@@ -1,0 +1,69 @@
+"""The query API as an application: its routes, and what its lifespan opens and closes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+
+from infrastructure.clock import Clock, SystemClock
+from infrastructure.health import Readiness
+from infrastructure.http.app import create_api
+from query_api.errors import ERRORS
+from query_api.lifespan import opened
+from query_api.links import PREFIX
+from query_api.readiness import checks
+from query_api.routes import events, job_list, jobs, outputs, projections, stats, tools
+from query_api.settings import QueryApiSettings
+
+TITLE: Final = "MagicToolbox query API"
+VERSION: Final = "0.1.0"
+DESCRIPTION: Final = (
+    "Jobs, results, history and numbers. Every answer says in X-Applied-Position which position of "
+    "the log it reflects; `min_position` makes it reflect what you just wrote."
+)
+TAGS: Final = (
+    {"name": "jobs", "description": "Jobs, their outputs and their history."},
+    {"name": "tools", "description": "What can be done with files."},
+    {"name": "stats", "description": "The tenant's jobs in numbers."},
+    {"name": "projections", "description": "How far the read models are."},
+)
+# Fixed paths before those with parameters.
+ROUTERS: Final = (
+    job_list.router,
+    jobs.router,
+    events.router,
+    outputs.router,
+    tools.router,
+    stats.router,
+    projections.router,
+)
+
+
+def create_app(settings: QueryApiSettings, clock: Clock | None = None) -> FastAPI:
+    """The application; nothing is opened before its lifespan begins."""
+    readiness = Readiness()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opened(settings, clock or SystemClock()) as resources:
+            app.state.resources = resources
+            readiness.checks = checks(resources)
+            yield
+
+    app = create_api(
+        title=TITLE,
+        version=VERSION,
+        description=DESCRIPTION,
+        readiness=readiness,
+        lifespan=lifespan,
+        errors=ERRORS,
+        allowed_origins=settings.origins(settings.command_public_url),
+        https=settings.query_public_url.startswith("https://"),
+        tags=TAGS,
+    )
+    api = APIRouter(prefix=PREFIX)
+    for router in ROUTERS:
+        api.include_router(router)
+    app.include_router(api)
+    return app

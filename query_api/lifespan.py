@@ -1,0 +1,111 @@
+"""Opens everything the query API works with, and closes it again in the other order.
+
+Nothing has to answer for the process to start: what is away is used as soon as it is back.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from nats.aio.msg import Msg
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from events.contracts.subjects import PROJECTION_APPLIED
+from events.store.log import PostgresLog
+from events.store.sealing import Sealer
+from infrastructure.blobs.location import blob_store_at
+from infrastructure.broker import Broker
+from infrastructure.clock import Clock
+from infrastructure.http.rate_limit import RequestLimiter
+from infrastructure.postgres import Pool, Role, create_pool
+from infrastructure.sessions import Sessions
+from infrastructure.tokens import TokenVerifier
+from query_api.history import History
+from query_api.job_watch import JobWatch
+from query_api.links import Links
+from query_api.live_status import LiveStatus
+from query_api.positions import AppliedPositions
+from query_api.queries import jobs, projections
+from query_api.reader import Reader, create_read_engine
+from query_api.resources import Resources
+from query_api.settings import QueryApiSettings
+
+REDIS_SECONDS_MAX: Final = 0.25
+CLOSE_SECONDS_MAX: Final = 5.0
+
+
+@asynccontextmanager
+async def opened(settings: QueryApiSettings, clock: Clock) -> AsyncIterator[Resources]:
+    """Everything, open."""
+    async with AsyncExitStack() as stack:
+        reader = Reader(create_read_engine(settings))
+        stack.push_async_callback(reader.close)
+        pool = await stack.enter_async_context(_log_pool(settings))
+        redis = _redis(settings)
+        stack.push_async_callback(redis.aclose)
+        blobs = blob_store_at(settings)
+        stack.push_async_callback(blobs.close)
+        positions = AppliedPositions(lambda: projections.positions(reader))
+        watch = JobWatch(lambda job_ids: jobs.job_versions(reader, job_ids))
+        for name, run in (("positions", positions.run()), ("job_watch", watch.run())):
+            stack.push_async_callback(_cancelled, asyncio.create_task(run, name=name))
+        broker = Broker(settings, "query-api")
+        await broker.start()
+        stack.push_async_callback(broker.stop)
+        await broker.subscribe(PROJECTION_APPLIED, _heard(positions, watch))
+        sessions = Sessions(pool)
+        stack.push_async_callback(sessions.close)
+        yield Resources(
+            reader=reader,
+            history=History(PostgresLog(pool), Sealer(settings)),
+            positions=positions,
+            watch=watch,
+            live=LiveStatus(redis),
+            blobs=blobs,
+            broker=broker,
+            redis=redis,
+            links=Links.of(settings),
+            tokens=TokenVerifier(settings),
+            sessions=sessions,
+            limiter=RequestLimiter(redis, settings.requests_per_minute),
+            clock=clock,
+        )
+
+
+@asynccontextmanager
+async def _log_pool(settings: QueryApiSettings) -> AsyncIterator[Pool]:
+    pool = await create_pool(settings, Role.QUERY_API)
+    try:
+        yield pool
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+
+def _redis(settings: QueryApiSettings) -> Redis:
+    return Redis.from_url(
+        settings.redis_url,
+        socket_timeout=REDIS_SECONDS_MAX,
+        socket_connect_timeout=REDIS_SECONDS_MAX,
+        # A cache that does not answer at once is done without.
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _heard(positions: AppliedPositions, watch: JobWatch) -> Callable[[Msg], None]:
+    def heard(message: Msg) -> None:
+        positions.heard(message.data)
+        watch.poke()
+
+    return heard
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

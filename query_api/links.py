@@ -1,0 +1,46 @@
+"""Absolute addresses: of jobs and their parts here, and of what may be done with them there."""
+
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import quote
+from uuid import UUID
+
+from events.contracts.values import JobStatus
+from infrastructure.settings import HttpSettings
+
+PREFIX = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The public addresses of both APIs."""
+
+    command_url: str
+    query_url: str
+
+    @classmethod
+    def of(cls, settings: HttpSettings) -> Self:
+        """As the environment says."""
+        return cls(settings.command_public_url, settings.query_public_url)
+
+    def tool(self, name: str) -> dict[str, str]:
+        """A tool, and where files for it go."""
+        path = f"{PREFIX}/tools/{quote(name, safe='')}"
+        return {
+            "self": f"{self.query_url}{path}",
+            "process": f"{self.command_url}{path}/process",
+        }
+
+    def job(self, job_id: UUID, status: str) -> dict[str, str]:
+        """A job, its history, and the commands that its status allows."""
+        path = f"{PREFIX}/jobs/{job_id}"
+        links = {"self": f"{self.query_url}{path}", "events": f"{self.query_url}{path}/events"}
+        if not JobStatus(status).is_final:
+            links["cancel"] = f"{self.command_url}{path}/cancel"
+        elif status != JobStatus.SUCCEEDED:
+            links["retry"] = f"{self.command_url}{path}/retry"
+        return links
+
+    def output(self, job_id: UUID, name: str) -> str:
+        """The bytes of one output."""
+        return f"{self.query_url}{PREFIX}/jobs/{job_id}/outputs/{quote(name, safe='')}"

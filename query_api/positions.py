@@ -1,0 +1,113 @@
+"""How far the projections are, as this process knows, and the waiting for a position.
+
+Each commit of a projection is told by a poke over core NATS. A poke can be lost, so while somebody
+waits the checkpoints are read as well, a few times a second. What is known here is never ahead of
+what a select that starts now sees, because pokes follow commits.
+"""
+
+import asyncio
+import heapq
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import count
+from typing import Final
+
+import orjson
+import structlog
+
+from infrastructure import metrics
+from infrastructure.batching import Overloaded
+from query_api.errors import QueryError
+
+WAIT_SECONDS_MAX: Final = 2.0
+WAITERS_MAX: Final = 2_000
+POLL_SECONDS: Final = 0.25
+
+log = structlog.get_logger(__name__)
+
+Names = tuple[str, ...]
+Waiting = tuple[int, int, asyncio.Future[None]]
+ReadCheckpoints = Callable[[], Awaitable[Mapping[str, int]]]
+
+
+class AppliedPositions:
+    """The highest position known of each projection; `run` keeps reading while anyone waits."""
+
+    def __init__(self, read_checkpoints: ReadCheckpoints) -> None:
+        self._read_checkpoints = read_checkpoints
+        self._known: dict[str, int] = {}
+        self._waiting: dict[Names, list[Waiting]] = {}
+        self._waiters = 0
+        self._somebody_waits = asyncio.Event()
+        self._numbers = count()
+
+    def lowest(self, names: Names) -> int:
+        """The position that all of these projections have reached; 0 where nothing is known."""
+        return min(self._known.get(name, 0) for name in names)
+
+    def heard(self, poke: bytes) -> None:
+        """Take note of a poke; one that cannot be read is ignored."""
+        try:
+            told = orjson.loads(poke)
+            self.note({str(told["projection"]): int(told["position"])})
+        except (ValueError, KeyError, TypeError):
+            log.warning("poke_unreadable")
+
+    def note(self, positions: Mapping[str, int]) -> None:
+        """Take note of positions that were reached, and wake those who waited for them."""
+        for name, position in positions.items():
+            if position > self._known.get(name, 0):
+                self._known[name] = position
+        for names, waiting in self._waiting.items():
+            _wake(waiting, self.lowest(names))
+
+    async def wait_for(self, names: Names, position: int, deadline: float) -> bool:
+        """Wait until all of these projections have reached the position, or the deadline."""
+        if self.lowest(names) >= position:
+            return True
+        if self._waiters >= WAITERS_MAX:
+            raise Overloaded
+        began = time.monotonic()
+        reached = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(names, [])
+        heapq.heappush(waiting, (position, next(self._numbers), reached))
+        self._waiters += 1
+        self._somebody_waits.set()
+        try:
+            await asyncio.wait([reached], timeout=deadline - began)
+        finally:
+            self._waiters -= 1
+            reached.cancel()
+        return _observed(self.lowest(names) >= position, began)
+
+    async def run(self) -> None:
+        """Read the checkpoints again and again while somebody waits; runs until cancelled."""
+        while True:
+            await self._somebody_waits.wait()
+            try:
+                self.note(await self._read_checkpoints())
+            except QueryError as error:
+                log.debug("checkpoints_not_read", error=str(error))
+            self._forget_gone()
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _forget_gone(self) -> None:
+        """Drop those who gave up, so that waiting for a far position gathers nobody."""
+        for waiting in self._waiting.values():
+            waiting[:] = [entry for entry in waiting if not entry[2].done()]
+            heapq.heapify(waiting)
+        if not any(self._waiting.values()):
+            self._somebody_waits.clear()
+
+
+def _wake(waiting: list[Waiting], position: int) -> None:
+    while waiting and waiting[0][0] <= position:
+        _, _, reached = heapq.heappop(waiting)
+        if not reached.done():
+            reached.set_result(None)
+
+
+def _observed(is_reached: bool, began: float) -> bool:
+    outcome = "reached" if is_reached else "gave_up"
+    metrics.POSITION_WAIT_SECONDS.labels(outcome).observe(time.monotonic() - began)
+    return is_reached

@@ -1,0 +1,160 @@
+"""Jobs as their latest event left them: one, a page of them, or only their versions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Text, Uuid, bindparam, func, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from events.contracts.values import JobStatus
+from projectors.read_models.job_summary import job_summary
+from projectors.read_models.tool_catalogue import tool_catalogue
+from query_api.cursors import Cursor
+from query_api.queries.applied import Applied
+from query_api.reader import AnySelect, Reader, with_applied
+
+JOB_SUMMARY: Final = "job_summary"
+PROJECTIONS: Final = (JOB_SUMMARY,)
+
+# Options whose schema says that they are written and never read, at whatever depth of it.
+_SECRETS: Final = "$.properties.keyvalue() ? (exists(@.value.**.writeOnly ? (@ == true))).key"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One job; sealed text is still sealed."""
+
+    job_id: UUID
+    tenant: str
+    owner: str
+    tool: str
+    tool_version: str
+    queue: str
+    priority: int
+    status: str
+    attempt: int
+    attempts_max: int
+    worker: str | None
+    options: str
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+    labels: str | None
+    error_code: str | None
+    error_message: str | None
+    correlation_id: str
+    created_at: datetime
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    due_at: datetime | None
+    expires_at: datetime | None
+    result_expired: bool
+    duration_ms: int | None
+    timeout_seconds: float
+    version: int
+    position: int
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens unless somebody asks for it."""
+        return JobStatus(self.status).is_final
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a worker has it."""
+        return self.status == JobStatus.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a list shows: those that meet every condition that is set."""
+
+    tenant: str
+    owner: str | None = None
+    statuses: tuple[JobStatus, ...] = ()
+    tool: str | None = None
+    label_tokens: tuple[str, ...] = ()
+    created_after: datetime | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """The conditions that are set, by the names of their parameters."""
+        values: dict[str, Any] = {
+            "tenant": self.tenant,
+            "owner": self.owner,
+            "statuses": [status.value for status in self.statuses] or None,
+            "tool": self.tool,
+            "label_tokens": list(self.label_tokens) or None,
+            "created_after": self.created_after,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+_COLUMNS: Final = tuple(job_summary.c[field.name] for field in fields(JobRow))
+_BY_ID: Final = with_applied(
+    select(*_COLUMNS).where(job_summary.c.job_id == bindparam("job_id")), *PROJECTIONS
+)
+_VERSIONS: Final = select(job_summary.c.job_id, job_summary.c.version).where(
+    job_summary.c.job_id == func.any(bindparam("job_ids", type_=ARRAY(Uuid)))
+)
+_SECRET_OPTIONS: Final = select(
+    func.jsonb_path_query_array(tool_catalogue.c.options_schema, _SECRETS, type_=JSONB)
+).where(tool_catalogue.c.name == bindparam("tool"))
+
+
+async def find_job(reader: Reader, job_id: UUID) -> Applied[JobRow | None]:
+    """One job, whoever's it is."""
+    row = await reader.row(_BY_ID, {"job_id": job_id})
+    position, job_columns = row[0] or 0, row[1:]
+    return Applied(None if job_columns[0] is None else JobRow(*job_columns), position)
+
+
+async def list_jobs(
+    reader: Reader, wanted: JobFilter, after: Cursor | None, limit: int
+) -> Applied[list[JobRow]]:
+    """The newest jobs, or those that follow the cursor; at most `limit`."""
+    parameters = wanted.parameters()
+    if after is not None:
+        parameters |= {"cursor_at": after.created_at, "cursor_id": after.job_id}
+    statement = _page(frozenset(parameters))
+    rows = await reader.rows(statement, parameters | {"limit": limit})
+    found = [JobRow(*row[1:]) for row in rows if row[1] is not None]
+    return Applied(found, rows[0][0] or 0)
+
+
+async def job_versions(reader: Reader, job_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """The versions of these jobs; those that are not there are left out."""
+    rows = await reader.rows(_VERSIONS, {"job_ids": list(job_ids)})
+    return {row.job_id: row.version for row in rows}
+
+
+async def secret_options(reader: Reader, tool: str) -> list[str] | None:
+    """The options of the tool that are never shown; None if the tool is unknown."""
+    rows = await reader.rows(_SECRET_OPTIONS, {"tool": tool})
+    return rows[0][0] if rows else None
+
+
+@cache
+def _page(conditions: frozenset[str]) -> AnySelect:
+    """The select for these conditions: few shapes, each built once."""
+    table = job_summary.c
+    where = {
+        "tenant": table.tenant == bindparam("tenant"),
+        "owner": table.owner == bindparam("owner"),
+        "statuses": table.status == func.any(bindparam("statuses", type_=ARRAY(Text))),
+        "tool": table.tool == bindparam("tool"),
+        "label_tokens": table.label_tokens.contains(bindparam("label_tokens", type_=ARRAY(Text))),
+        "created_after": table.created_at > bindparam("created_after"),
+        "cursor_id": tuple_(table.created_at, table.job_id)
+        < tuple_(
+            bindparam("cursor_at", type_=table.created_at.type),
+            bindparam("cursor_id", type_=table.job_id.type),
+        ),
+    }
+    page = select(*_COLUMNS).where(*(where[name] for name in sorted(conditions & where.keys())))
+    newest_first = page.order_by(table.created_at.desc(), table.job_id.desc())
+    # The outer join keeps the order: it has one row on its other side.
+    return with_applied(newest_first.limit(bindparam("limit")), *PROJECTIONS)

@@ -1,0 +1,82 @@
+"""One job: as it is, as soon as it changes, or as it was."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.responses import Response
+
+from infrastructure.principals import Principal
+from query_api.job_views import job_detail_view
+from query_api.past import Moment, job_at
+from query_api.principals import CurrentUser
+from query_api.queries.jobs import JobRow, secret_options
+from query_api.rendering import Rendered, reads
+from query_api.resources import Resources, WithResources
+from query_api.routes.parameters import JobId, MinPosition, WaitSeconds
+from query_api.seeing import visible_history, visible_job
+from query_api.views import JobDetailView
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+At = Annotated[
+    str | None,
+    Query(max_length=40, description="The past: a version (`3`) or a time with its offset."),
+]
+
+
+@reads(router, "/{job_id}", JobDetailView)
+async def get_job(
+    request: Request,
+    resources: WithResources,
+    principal: CurrentUser,
+    job_id: JobId,
+    min_position: MinPosition = 0,
+    wait: WaitSeconds = 0,
+    at: At = None,
+) -> Response:
+    """One job; with `wait`, at its next change, and at once when it has ended.
+
+    With `If-None-Match`, what counts as a change is what the caller does not have yet.
+    """
+    if at is not None:
+        return await _as_it_was(request, resources, principal, job_id, _moment(at))
+    job = await visible_job(resources, principal, job_id, min_position)
+    rendered = await _render(resources, job.found)
+    if wait > 0 and not job.found.is_final and _wants_next(request, rendered):
+        await resources.watch.changed(job_id, job.found.version, wait)
+        job = await visible_job(resources, principal, job_id)
+        rendered = await _render(resources, job.found)
+    return rendered.answer(request, job.position)
+
+
+async def _as_it_was(
+    request: Request, resources: Resources, principal: Principal, job_id: JobId, moment: Moment
+) -> Response:
+    history = await visible_history(resources, principal, job_id)
+    rendered = await _render(resources, job_at(history.found, moment), is_past=True)
+    return rendered.answer(request, history.position)
+
+
+async def _render(resources: Resources, row: JobRow, *, is_past: bool = False) -> Rendered:
+    seal = await resources.history.seal(row.job_id)
+    secrets = await secret_options(resources.reader, row.tool)
+    progress = {} if is_past else await resources.live.progress([row])
+    view = job_detail_view(row, seal, progress.get(row.job_id), secrets, resources.links)
+    return Rendered(view)
+
+
+def _wants_next(request: Request, rendered: Rendered) -> bool:
+    return "if-none-match" not in request.headers or rendered.is_known_to(request)
+
+
+def _moment(text: str) -> Moment:
+    try:
+        return Moment.parse(text)
+    except ValueError:
+        problem = {
+            "type": "moment",
+            "loc": ("query", "at"),
+            "msg": "Should be a version, or a time in ISO 8601 with its offset",
+        }
+        raise RequestValidationError([problem]) from None

@@ -1,0 +1,175 @@
+"""What the API shows: the shapes of its answers, and nothing of how they were found."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from events.contracts.values import JobStatus
+
+
+class View(BaseModel):
+    """The base of every answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class FileView(View):
+    """A file, by what is known of it."""
+
+    name: str = Field(description="`(erased)` where the personal data of the job were erased.")
+    media_type: str
+    size_bytes: int
+    sha256: str
+
+
+class OutputView(FileView):
+    """A file that the tool made."""
+
+    url: str | None = Field(description="Where its bytes are; null once expired or erased.")
+
+
+class ErrorView(View):
+    """Why the job failed, or why its latest attempt did."""
+
+    code: str
+    message: str | None
+
+
+class ProgressView(View):
+    """How far the running attempt is, as its worker told last."""
+
+    percent: float
+    message: str | None
+
+
+class JobView(View):
+    """A job as its latest event left it."""
+
+    job_id: UUID
+    tool: str
+    tool_version: str
+    status: JobStatus
+    owner: str
+    queue: str
+    priority: int
+    attempt: int = Field(description="Attempts that counted so far.")
+    attempts_max: int
+    worker: str | None = Field(description="Of the latest attempt.")
+    progress: ProgressView | None = Field(description="Only while it runs, and if it tells.")
+    labels: dict[str, Any] | None
+    inputs: list[FileView]
+    outputs: list[OutputView]
+    error: ErrorView | None
+    request_id: str = Field(description="Of the request that submitted it.")
+    created_at: datetime
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    due_at: datetime | None = Field(description="When a scheduled or retrying job runs next.")
+    expires_at: datetime | None = Field(description="When the outputs are deleted.")
+    result_expired: bool
+    duration_ms: int | None
+    timeout_seconds: float
+    version: int = Field(description="Of the job: its number of events.")
+    position: int = Field(description="Of its latest event in the log.")
+    links: dict[str, str]
+
+
+class JobDetailView(JobView):
+    """One job with everything that is known of it."""
+
+    options: dict[str, Any] | None = Field(description="Secret ones read `(secret)`.")
+
+
+class JobPage(View):
+    """Jobs, newest first."""
+
+    items: list[JobView]
+    next_cursor: str | None = Field(description="For the next page; null on the last one.")
+
+
+class EventView(View):
+    """Something that happened to a job."""
+
+    position: int = Field(description="Its place in the log of the whole platform.")
+    version: int = Field(description="Its place in the history of the job, from 1.")
+    topic: str
+    actor: str
+    occurred_at: datetime
+    recorded_at: datetime
+    details: dict[str, Any]
+
+
+class EventPage(View):
+    """A part of a job's history, oldest first."""
+
+    items: list[EventView]
+    next_after: int | None = Field(description="`after` for the next part; null on the last one.")
+
+
+class ToolView(View):
+    """A tool that workers offer."""
+
+    name: str
+    version: str
+    description: str
+    input_formats: list[str] = Field(description="Media types; `*/*` takes anything.")
+    output_formats: list[str]
+    inputs_min: int
+    inputs_max: int
+    options_schema: dict[str, Any] = Field(description="JSON schema of the options.")
+    attempts_max: int
+    timeout_seconds: float
+    available: bool
+    unavailable_reason: str | None
+    links: dict[str, str]
+
+
+class ToolPage(View):
+    """Every tool, by name."""
+
+    items: list[ToolView]
+
+
+class ToolStats(View):
+    """The jobs of one tool."""
+
+    tool: str
+    jobs: dict[JobStatus, int] = Field(description="How many are in each state now.")
+
+
+class OutcomeStats(View):
+    """What happened in the last 24 hours."""
+
+    submitted: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    success_ratio: float | None = Field(description="Of those that succeeded or failed.")
+    duration_ms_mean: float | None = Field(description="Of the attempts that succeeded.")
+
+
+class OverviewView(View):
+    """The tenant's jobs in numbers."""
+
+    jobs: dict[JobStatus, int] = Field(description="How many are in each state now.")
+    tools: list[ToolStats]
+    last_24_hours: OutcomeStats
+
+
+class ProjectionView(View):
+    """How far one projection is."""
+
+    name: str
+    position: int
+    lag: int = Field(description="Events of the log that it has not applied.")
+    updated_at: datetime | None = Field(description="Null where it is not kept.")
+
+
+class ProjectionPage(View):
+    """Every projection, by name."""
+
+    head: int = Field(description="The position of the newest event.")
+    items: list[ProjectionView]

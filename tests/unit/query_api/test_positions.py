@@ -1,0 +1,151 @@
+"""Waiting for a position: woken by pokes, by reads of the checkpoints, or by the deadline."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+import orjson
+import pytest
+
+from infrastructure.batching import Overloaded
+from query_api import positions
+from query_api.errors import Unavailable
+from query_api.positions import AppliedPositions
+
+BOTH = ("job_summary", "job_timeline")
+LONG = 20.0
+
+
+class Checkpoints:
+    """The checkpoints as the database would tell them."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+        self.fails = False
+        self.reads = 0
+        self.was_read = asyncio.Event()
+
+    async def read(self) -> dict[str, int]:
+        self.reads += 1
+        self.was_read.set()
+        if self.fails:
+            raise Unavailable
+        return dict(self.known)
+
+
+@pytest.fixture
+def checkpoints() -> Checkpoints:
+    return Checkpoints()
+
+
+@pytest.fixture
+async def applied(checkpoints: Checkpoints) -> AsyncIterator[AppliedPositions]:
+    applied = AppliedPositions(checkpoints.read)
+    reading = asyncio.create_task(applied.run())
+    yield applied
+    reading.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await reading
+
+
+def poke(applied: AppliedPositions, name: str, position: int) -> None:
+    applied.heard(orjson.dumps({"projection": name, "position": position}))
+
+
+async def waiting(applied: AppliedPositions, position: int, seconds: float = LONG) -> bool:
+    return await applied.wait_for(BOTH, position, time.monotonic() + seconds)
+
+
+async def test_the_slowest_projection_counts(applied: AppliedPositions) -> None:
+    poke(applied, "job_summary", 7)
+
+    assert applied.lowest(BOTH) == 0
+    poke(applied, "job_timeline", 5)
+    assert applied.lowest(BOTH) == 5
+
+
+async def test_a_position_never_falls(applied: AppliedPositions) -> None:
+    poke(applied, "job_summary", 7)
+    poke(applied, "job_summary", 6)
+
+    assert applied.lowest(("job_summary",)) == 7
+
+
+async def test_a_waiter_is_woken_by_the_last_poke_it_needs(applied: AppliedPositions) -> None:
+    waits = asyncio.create_task(waiting(applied, 5))
+    poke(applied, "job_summary", 5)
+    await asyncio.sleep(0)
+
+    assert not waits.done()
+    poke(applied, "job_timeline", 9)
+    assert await waits
+
+
+async def test_a_lost_poke_is_made_good_by_reading(
+    applied: AppliedPositions, checkpoints: Checkpoints
+) -> None:
+    checkpoints.known = dict.fromkeys(BOTH, 5)
+
+    assert await waiting(applied, 5)
+
+
+async def test_reading_goes_on_after_the_database_was_away(
+    applied: AppliedPositions, checkpoints: Checkpoints
+) -> None:
+    checkpoints.fails = True
+    waits = asyncio.create_task(waiting(applied, 5))
+    await checkpoints.was_read.wait()
+    checkpoints.fails = False
+    checkpoints.known = dict.fromkeys(BOTH, 5)
+
+    assert await waits
+
+
+async def test_nobody_waits_longer_than_the_deadline(applied: AppliedPositions) -> None:
+    began = time.monotonic()
+
+    assert not await waiting(applied, 5, 0.05)
+    assert time.monotonic() - began < LONG
+
+
+async def test_a_poke_that_cannot_be_read_is_ignored(applied: AppliedPositions) -> None:
+    for body in (b"", b"[]", b"{}", b'{"projection": "job_summary", "position": null}'):
+        applied.heard(body)
+
+    assert applied.lowest(("job_summary",)) == 0
+
+
+async def test_more_waiters_than_the_limit_are_refused(
+    applied: AppliedPositions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(positions, "WAITERS_MAX", 1)
+    first = asyncio.create_task(waiting(applied, 5))
+    await asyncio.sleep(0)
+
+    with pytest.raises(Overloaded):
+        await waiting(applied, 5)
+    for name in BOTH:
+        poke(applied, name, 5)
+    assert await first
+
+
+async def test_one_who_gave_up_makes_room(
+    applied: AppliedPositions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(positions, "WAITERS_MAX", 1)
+
+    assert not await waiting(applied, 5, 0.01)
+    assert not await waiting(applied, 5, 0.01)
+
+
+async def test_nothing_is_read_before_somebody_waits(
+    applied: AppliedPositions, checkpoints: Checkpoints
+) -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert checkpoints.reads == 0
+
+    checkpoints.known = dict.fromkeys(BOTH, 5)
+    assert await waiting(applied, 5)
+    assert checkpoints.reads == 1
