@@ -11,23 +11,7 @@ from pathlib import Path
 from processors.sandbox.run import CollectedOutput
 from processors.tools.base import BadOutput, OutputFile, ToolLimits
 from processors.tools.filenames import clean_name
-
-HEAD_BYTES = 64
-ZIP = b"PK\x03\x04"
-SIGNATURES: dict[str, tuple[tuple[int, bytes], ...]] = {
-    "image/jpeg": ((0, b"\xff\xd8\xff"),),
-    "image/png": ((0, b"\x89PNG\r\n\x1a\n"),),
-    "image/gif": ((0, b"GIF8"),),
-    "image/tiff": ((0, b"II*\0"), (0, b"MM\0*")),
-    "image/bmp": ((0, b"BM"),),
-    "image/webp": ((8, b"WEBP"),),
-    "image/avif": ((4, b"ftypavif"), (4, b"ftypavis")),
-    "image/vnd.microsoft.icon": ((0, b"\0\0\1\0"),),
-    "application/pdf": ((0, b"%PDF-"),),
-    "application/zip": ((0, ZIP),),
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ((0, ZIP),),
-}
-"""What the bytes at an offset have to be, one of several ways, where a type has such a mark."""
+from processors.tools.signatures import HEAD_BYTES, has_signature
 
 
 def collect(
@@ -87,7 +71,4 @@ def _looks_like(path: Path, media_type: str) -> bool:
             head = file.read(HEAD_BYTES)
     except OSError:
         return False
-    if media_type.startswith("text/") or media_type == "application/json":
-        return b"\0" not in head
-    marks = SIGNATURES.get(media_type)
-    return marks is None or any(head[start:].startswith(mark) for start, mark in marks)
+    return has_signature(head, media_type)

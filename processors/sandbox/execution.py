@@ -4,6 +4,7 @@ The options are checked before, what the tool left lying about is cleaned up aft
 goes wrong comes out as a ToolProcessingError.
 """
 
+import asyncio
 import errno
 import os
 import traceback
@@ -100,7 +101,10 @@ def _as_tool_errors() -> Iterator[None]:
         raise
     except MemoryError:
         raise ResourceLimitExceeded("The file needs more memory than the tool may use.") from None
-    except (Exception, SystemExit) as error:
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        # Also SystemExit, and the panics of libraries in Rust.
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
             raise ResourceLimitExceeded("The tool made a file that is too large.") from None
         stack = "".join(traceback.format_exception(error))[-STACK_LENGTH_MAX:]

@@ -24,6 +24,8 @@ DESCRIPTORS_MAX = 256
 CPU_GRACE_SECONDS = 2
 THREADS_BYTES = 192 * MIB
 """Address space for the stacks and heaps of threads; it is reserved, hardly ever used."""
+PROBE_BYTES = 64 * MIB
+"""So much beyond the limit has to be refused; freed memory may be used again below it."""
 KEPT_VARIABLES = ("PATH", "LANG", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX", "OMP_NUM_THREADS")
 
 
@@ -146,7 +148,7 @@ def _limit_resources(confines: Confines) -> None:
 
 def _has_limits(confines: Confines) -> bool:
     try:
-        bytearray(confines.limits.memory_bytes + THREADS_BYTES)
+        bytearray(confines.limits.memory_bytes + THREADS_BYTES + PROBE_BYTES)
     except MemoryError:
         return _file_is_limited(confines)
     return False

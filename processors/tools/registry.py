@@ -12,13 +12,27 @@ from importlib.util import find_spec
 from typing import Any
 
 from processors.tools.base import BaseTool
+from processors.tools.checksum import Checksum
+from processors.tools.image_converter import ImageConverter
+from processors.tools.image_resizer import ImageResizer
 from processors.tools.no_op import NoOp
+from processors.tools.pdf_merger import PdfMerger
+from processors.tools.pdf_to_text import PdfToText
+from processors.tools.table_converter import TableConverter
 
 ENTRY_POINT_GROUP = "magictoolbox.tools"
 REASON_LENGTH_MAX = 300
 
 AnyTool = BaseTool[Any]
-BUILT_INS: tuple[type[AnyTool], ...] = (NoOp,)
+BUILT_INS: tuple[type[AnyTool], ...] = (
+    Checksum,
+    ImageConverter,
+    ImageResizer,
+    NoOp,
+    PdfMerger,
+    PdfToText,
+    TableConverter,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def animated(
 ) -> bytes:
     """An animation in which every frame has another colour."""
     pictures = [
-        Image.new("RGB", (width, height), (20 + 200 * index // frames, 40, 90))
+        Image.new("RGB", (width, height), (index * 60 % 256, index // 4 % 256, 90))
         for index in range(frames)
     ]
     return encoded(

@@ -1,0 +1,37 @@
+"""Puts PDF documents one behind the other."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from processors.tools.base import BaseTool, ToolInput, ToolLimits, ToolOptions, ToolResult
+from processors.tools.documents import PDF
+
+
+class PdfMergerOptions(ToolOptions):
+    """What the merged document has besides the pages."""
+
+    bookmarks: bool = Field(
+        default=True,
+        title="Bookmarks",
+        description="Keep the bookmarks of the documents, under one for each document.",
+    )
+
+
+class PdfMerger(BaseTool[PdfMergerOptions]):
+    """In the order in which the files are given; one file is merely written anew."""
+
+    name = "pdf-merger"
+    description = "Merges PDF documents into one, in the order given."
+    version = "1.0.0"
+    input_formats: ClassVar[list[str]] = [PDF]
+    output_formats: ClassVar[list[str]] = [PDF]
+    limits = ToolLimits(inputs_max=50)
+    modules = ("pikepdf", "processors.tools.pdf_merging")
+    Options = PdfMergerOptions
+
+    async def process(self, input_data: ToolInput, options: PdfMergerOptions) -> ToolResult:
+        """Merge all documents."""
+        from processors.tools.pdf_merging import merged
+
+        return merged(input_data, bookmarks=options.bookmarks)

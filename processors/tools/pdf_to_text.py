@@ -1,0 +1,39 @@
+"""Takes the text out of PDF documents."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from processors.tools.base import BaseTool, ToolInput, ToolLimits, ToolOptions, ToolResult
+from processors.tools.documents import PDF
+
+
+class PdfToTextOptions(ToolOptions):
+    """Which pages."""
+
+    pages: str = Field(
+        default="",
+        max_length=200,
+        pattern=r"^[0-9, -]*$",
+        title="Pages",
+        description="Such as 1-3,5,8- (to the end); all if left empty.",
+    )
+
+
+class PdfToText(BaseTool[PdfToTextOptions]):
+    """Text as the document holds it; a scan has none."""
+
+    name = "pdf-to-text"
+    description = "Takes the text out of a PDF; pages are separated by form feeds."
+    version = "1.0.0"
+    input_formats: ClassVar[list[str]] = [PDF]
+    output_formats: ClassVar[list[str]] = ["text/plain"]
+    limits = ToolLimits()
+    modules = ("pypdfium2", "processors.tools.pdf_text")
+    Options = PdfToTextOptions
+
+    async def process(self, input_data: ToolInput, options: PdfToTextOptions) -> ToolResult:
+        """Extract the text of the one document."""
+        from processors.tools.pdf_text import extracted
+
+        return extracted(input_data, options.pages)

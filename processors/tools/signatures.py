@@ -1,0 +1,32 @@
+"""The marks by which the first bytes of a file tell its type, for the types that tools deal in."""
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+HEAD_BYTES = 64
+
+SIGNATURES: dict[str, tuple[tuple[int, bytes], ...]] = {
+    "image/jpeg": ((0, b"\xff\xd8\xff"),),
+    "image/png": ((0, b"\x89PNG\r\n\x1a\n"),),
+    "image/gif": ((0, b"GIF8"),),
+    "image/tiff": ((0, b"II*\0"), (0, b"MM\0*")),
+    "image/bmp": ((0, b"BM"),),
+    "image/webp": ((8, b"WEBP"),),
+    "image/avif": ((4, b"ftypavif"), (4, b"ftypavis")),
+    "image/vnd.microsoft.icon": ((0, b"\0\0\1\0"),),
+    "application/pdf": ((0, b"%PDF-"),),
+    "application/zip": ((0, b"PK\x03\x04"),),
+    XLSX: ((0, b"PK\x03\x04"),),
+}
+"""Where a type has a mark: the offset and the bytes, one of several ways."""
+
+
+def has_signature(head: bytes, media_type: str) -> bool:
+    """Whether the head of a file does not contradict a type; text has no mark, but no NULs."""
+    if media_type.startswith("text/") or media_type == "application/json":
+        return b"\0" not in head
+    marks = SIGNATURES.get(media_type)
+    return marks is None or any(head[start:].startswith(mark) for start, mark in marks)
+
+
+def is_marked_as_any(head: bytes, media_types: list[str]) -> bool:
+    """Whether the head bears the mark of one of some types."""
+    return any(kind in SIGNATURES and has_signature(head, kind) for kind in media_types)
