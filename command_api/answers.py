@@ -1,0 +1,87 @@
+"""What a client is told of its job: a receipt at once, or how the job ended."""
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from command_api.bodies import JobAccepted, ToolProcessResponse
+from command_api.handlers.steer_job import SteeredJob
+from command_api.handlers.submit_job import SubmittedJob
+from command_api.job_endings import Ending
+from command_api.links import Links
+from command_api.results import Results
+from events.contracts.values import JobStatus
+from infrastructure.http.problems import Problem
+
+POSITION = "X-Event-Position"
+REPLAYED = "Idempotency-Replayed"
+APPLIED = "Preference-Applied"
+TOOL_FAILED = "TOOL_PROCESSING_ERROR"
+
+
+def job_accepted(job: SubmittedJob | SteeredJob, links: Links) -> Response:
+    """The receipt of a command on a job."""
+    body = JobAccepted(
+        job_id=job.job_id,
+        status=job.status,
+        position=job.position,
+        links=links.of_job(job.job_id),
+    )
+    return _json(body, 202, _headers(job, links))
+
+
+def process_accepted(job: SubmittedJob, links: Links, waited: int) -> Response:
+    """The receipt of files that a tool will process."""
+    return _json(_processed(job, links, job.position), 202, _headers(job, links, waited=waited))
+
+
+async def process_ended(
+    job: SubmittedJob, ending: Ending, links: Links, results: Results, waited: int
+) -> Response:
+    """The outcome; raises a 422 problem if the tool failed, and LogUnavailable."""
+    headers = _headers(job, links, position=ending.position, waited=waited)
+    if ending.job.status is JobStatus.FAILED:
+        message = await results.error_message(ending.job)
+        details = {"job_id": str(job.job_id), "links": links.of_job(job.job_id)}
+        code = ending.job.error_code or TOOL_FAILED
+        raise Problem(422, code, message, details=details, headers=headers)
+    outputs = await results.outputs(ending.job)
+    body = _processed(job, links, ending.position)
+    body.status = ending.job.status
+    body.outputs = outputs
+    body.result_url = outputs[0].url if outputs else None
+    return _json(body, 200, headers)
+
+
+def _processed(job: SubmittedJob, links: Links, position: int) -> ToolProcessResponse:
+    return ToolProcessResponse(
+        task_id=job.job_id,
+        job_id=job.job_id,
+        status=job.status,
+        position=position,
+        links=links.of_job(job.job_id),
+    )
+
+
+def _headers(
+    job: SubmittedJob | SteeredJob,
+    links: Links,
+    *,
+    position: int | None = None,
+    waited: int = 0,
+) -> dict[str, str]:
+    headers = {
+        "Location": links.job(job.job_id),
+        POSITION: str(job.position if position is None else position),
+    }
+    if isinstance(job, SubmittedJob) and job.is_repeat:
+        headers[REPLAYED] = "true"
+    if waited:
+        headers[APPLIED] = f"wait={waited}"
+    return headers
+
+
+def _json(body: JobAccepted, status: int, headers: Mapping[str, str]) -> Response:
+    # The model's own serializer: validating our own answer again would cost more than making it.
+    content = body.model_dump_json()
+    return Response(content, status, headers=dict(headers), media_type="application/json")

@@ -1,0 +1,167 @@
+"""The shapes of requests and answers over HTTP; unknown fields are refused.
+
+They use the types of `commands`, so that a limit stands in one place, and hold no tenant: that is
+the token's to say.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+
+from command_api.accounts.names import Username
+from command_api.commands import (
+    INPUTS_MAX,
+    Labels,
+    Options,
+    OutputName,
+    Priority,
+    QueueName,
+    ToolName,
+)
+from events.contracts.values import DEFAULT_QUEUE, JobStatus
+from infrastructure.principals import Role
+
+
+class RequestBody(BaseModel):
+    """The base of what clients send."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UploadInputBody(RequestBody):
+    """A file that was uploaded before."""
+
+    upload_id: UUID
+
+
+class OutputInputBody(RequestBody):
+    """A file that another job made."""
+
+    job_id: UUID
+    output: OutputName
+
+
+class JobBody(RequestBody):
+    """A job to run."""
+
+    tool: ToolName = Field(examples=["image-converter"])
+    options: Options = Field(default_factory=dict, examples=[{"output_format": "webp"}])
+    inputs: Annotated[
+        tuple[UploadInputBody | OutputInputBody, ...], Field(max_length=INPUTS_MAX)
+    ] = ()
+    queue: QueueName = DEFAULT_QUEUE
+    priority: Priority = 0
+    run_at: AwareDatetime | None = Field(default=None, description="Not before this time.")
+    labels: Labels = Field(default_factory=dict)
+
+
+class ToolProcessRequest(RequestBody):
+    """One file in base64, for clients that cannot send multipart; here for the document only.
+
+    The body is read as a stream, so that the file is never whole in memory.
+    """
+
+    file_data: str = Field(description="The file in base64.")
+    filename: str | None = None
+    options: Options = Field(default_factory=dict)
+
+
+class ProcessFields(RequestBody):
+    """What may come beside the files; the receiver has used the name already."""
+
+    filename: str | None = None
+    options: Options = Field(default_factory=dict)
+
+
+class OutputBody(BaseModel):
+    """A file that a job made."""
+
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    url: str
+
+
+class JobAccepted(BaseModel):
+    """A job that is in the log."""
+
+    job_id: UUID
+    status: JobStatus
+    position: int = Field(description="Pass it as min_position to read your own write.")
+    links: dict[str, str]
+
+
+class ToolProcessResponse(JobAccepted):
+    """What became of files that were sent to a tool."""
+
+    task_id: UUID = Field(description="The same as job_id.")
+    result_url: str | None = Field(default=None, description="Null until the job has succeeded.")
+    outputs: list[OutputBody] = Field(default_factory=list)
+
+
+class UploadBody(BaseModel):
+    """A file that waits to be the input of jobs."""
+
+    upload_id: UUID
+    sha256: str
+    size_bytes: int
+    media_type: str
+    filename: str
+    expires_at: datetime
+
+
+class TokenBody(BaseModel):
+    """What a login gives."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the scheme's name
+    expires_in: int
+    refresh_token: str
+
+
+class RefreshBody(BaseModel):
+    """A refresh token, to be traded or revoked; what else OAuth 2 clients send is left aside."""
+
+    refresh_token: str = Field(
+        min_length=1,
+        max_length=256,
+        validation_alias=AliasChoices("refresh_token", "token"),
+    )
+
+
+class NewUserBody(RequestBody):
+    """A user to let in."""
+
+    username: Username
+    password: SecretStr
+    role: Role = Role.CLIENT
+
+
+class UserChangeBody(RequestBody):
+    """What is to be different; absent fields stay as they are."""
+
+    role: Role | None = None
+    password: SecretStr | None = None
+    disabled: bool | None = Field(default=None, strict=True)
+
+
+class UserBody(BaseModel):
+    """A user as others see it."""
+
+    user_id: UUID
+    tenant: str
+    username: str
+    role: Role
+    disabled: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class UsersBody(BaseModel):
+    """A page of users, by name."""
+
+    items: list[UserBody]
+    next_cursor: str | None = Field(description="Pass it as cursor; null on the last page.")

@@ -1,0 +1,57 @@
+"""What handlers refuse besides what the aggregates do; each docstring is the default message."""
+
+from events.domain.errors import DomainError, NotFound
+
+
+class Forbidden(DomainError):
+    """Your role does not allow this."""
+
+    code = "FORBIDDEN"
+
+
+class InvalidOptions(DomainError):
+    """The options do not fit the tool."""
+
+    code = "INVALID_OPTIONS"
+
+
+class InvalidInputs(DomainError):
+    """The tool does not take this number of files."""
+
+    code = "INVALID_INPUTS"
+
+
+class InputsTooLarge(DomainError):
+    """The input files are too large together."""
+
+    code = "INPUTS_TOO_LARGE"
+
+
+class UnsupportedMediaType(DomainError):
+    """The tool does not take files of this type."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class ToolUnavailable(DomainError):
+    """No worker can run this tool at the moment."""
+
+    code = "TOOL_UNAVAILABLE"
+
+
+class OutputNotFound(NotFound):
+    """The job has no such output."""
+
+    code = "OUTPUT_NOT_FOUND"
+
+
+class RunAtTooFar(DomainError):
+    """The time to run lies too far in the future."""
+
+    code = "RUN_AT_TOO_FAR"
+
+
+class IdempotencyConflict(DomainError):
+    """This Idempotency-Key was used for another request."""
+
+    code = "IDEMPOTENCY_CONFLICT"

@@ -1,0 +1,65 @@
+"""Cancels jobs and tries them again; a cancel is also told to workers at once.
+
+The event is what counts. The poke only saves a running tool the time until its worker's next beat.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from command_api.access import origin, require, require_job
+from command_api.commands import Asked, CancelJob, RetryJob
+from events.contracts.subjects import cancel_subject
+from events.contracts.values import JobStatus, Origin
+from events.domain.errors import JobNotFound, NotFound
+from events.domain.job import Job
+from events.store.repository import Repository
+from infrastructure.broker import Broker
+from infrastructure.clock import Clock
+from infrastructure.ids import uuid7
+from infrastructure.principals import Role
+
+
+@dataclass(frozen=True, slots=True)
+class SteeredJob:
+    """What became of a job."""
+
+    job_id: UUID
+    status: JobStatus
+    position: int
+
+
+class SteerJobHandler:
+    """Handles CancelJob and RetryJob."""
+
+    def __init__(self, repository: Repository, broker: Broker, clock: Clock) -> None:
+        self._repository = repository
+        self._broker = broker
+        self._clock = clock
+
+    async def cancel(self, command: CancelJob) -> SteeredJob:
+        """Call the job off; raises Forbidden, JobNotFound, JobIsFinal, LogUnavailable."""
+        steered = await self._change(command, command.job_id, Job.cancel)
+        self._broker.ring(cancel_subject(str(command.job_id)))
+        return steered
+
+    async def retry(self, command: RetryJob) -> SteeredJob:
+        """Queue it again; raises Forbidden, JobNotFound, JobIsFinal, JobIsNotFinal, …."""
+        return await self._change(command, command.job_id, Job.reopen)
+
+    async def _change(
+        self, command: Asked, job_id: UUID, act: Callable[[Job, Origin], None]
+    ) -> SteeredJob:
+        require(command.principal, Role.CLIENT)
+
+        def decide(job: Job) -> None:
+            require_job(command.principal, job)
+            act(job, origin(command, str(uuid7()), self._clock, began=job.correlation_id))
+
+        try:
+            job, saved = await self._repository.change(Job, job_id, decide)
+        except JobNotFound:
+            raise
+        except NotFound:
+            raise JobNotFound from None
+        return SteeredJob(job_id, job.status, saved.position)

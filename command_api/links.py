@@ -1,0 +1,40 @@
+"""Absolute addresses of jobs, here and on the query API."""
+
+from urllib.parse import quote
+from uuid import UUID
+
+from infrastructure.settings import HttpSettings
+
+PREFIX = "/api/v1"
+
+
+class Links:
+    """Knows under which addresses the two APIs are reached from outside."""
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self._commands = f"{settings.command_public_url}{PREFIX}"
+        self._queries = f"{settings.query_public_url}{PREFIX}"
+
+    def job(self, job_id: UUID) -> str:
+        """Where the job is seen."""
+        return f"{self._queries}/jobs/{job_id}"
+
+    def output(self, job_id: UUID, name: str) -> str:
+        """Where one of its outputs is fetched."""
+        return f"{self._queries}/jobs/{job_id}/outputs/{quote(name, safe='')}"
+
+    def user(self, user_id: UUID) -> str:
+        """Where a user is managed."""
+        return f"{self._commands}/users/{user_id}"
+
+    def of_job(self, job_id: UUID) -> dict[str, str]:
+        """Everything one can do with a job."""
+        seen = self.job(job_id)
+        steered = f"{self._commands}/jobs/{job_id}"
+        return {
+            "self": seen,
+            "events": f"{seen}/events",
+            "stream": f"{seen}/stream",
+            "cancel": f"{steered}/cancel",
+            "retry": f"{steered}/retry",
+        }

@@ -1,0 +1,49 @@
+"""Tells what an ended job made, for callers that waited for it."""
+
+from command_api.bodies import OutputBody
+from command_api.input_files import NAME_FIELD
+from command_api.keys import KeyRing
+from command_api.links import Links
+from events.contracts.values import FileRef
+from events.domain.job import Job
+from events.store.sealing import Seal, SealBroken
+
+MESSAGE_FIELD = "message"
+ERASED = "erased"
+"""What stands where a name or message cannot be read any more."""
+
+
+class Results:
+    """Opens what lies sealed in a job."""
+
+    def __init__(self, keys: KeyRing, links: Links) -> None:
+        self._keys = keys
+        self._links = links
+
+    async def outputs(self, job: Job) -> list[OutputBody]:
+        """The files it made; raises LogUnavailable."""
+        seal = await self._keys.seal(job.id)
+        return [self._output(job, file, seal) for file in job.outputs]
+
+    async def error_message(self, job: Job) -> str:
+        """Why it failed, in words for its owner."""
+        if job.error_message is None:
+            return "The tool did not finish: its workers fell silent."
+        return _open(await self._keys.seal(job.id), MESSAGE_FIELD, job.error_message)
+
+    def _output(self, job: Job, file: FileRef, seal: Seal | None) -> OutputBody:
+        name = _open(seal, NAME_FIELD, file.name)
+        return OutputBody(
+            name=name,
+            media_type=file.media_type,
+            size_bytes=file.size_bytes,
+            sha256=file.sha256,
+            url=self._links.output(job.id, name),
+        )
+
+
+def _open(seal: Seal | None, field: str, text: str) -> str:
+    try:
+        return ERASED if seal is None else seal.open(field, text)
+    except SealBroken:
+        return ERASED

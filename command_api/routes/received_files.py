@@ -1,0 +1,35 @@
+"""Receives files in whichever of the three ways a client sends them."""
+
+from typing import Final
+
+from starlette.requests import Request
+
+from command_api.requests import content_type_of
+from infrastructure.http.problems import Problem
+from infrastructure.http.uploads import Received, UploadReceiver
+
+MULTIPART: Final = "multipart/form-data"
+JSON: Final = "application/json"
+
+
+async def receive_form_or_json(request: Request, receiver: UploadReceiver, tenant: str) -> Received:
+    """Files as multipart/form-data, or one in base64 in JSON; raises Problem."""
+    content_type = content_type_of(request)
+    if content_type == MULTIPART:
+        return await receiver.multipart(request, tenant)
+    if content_type == JSON:
+        return await receiver.json_base64(request, tenant)
+    raise Problem(
+        415,
+        "UNSUPPORTED_CONTENT_TYPE",
+        f"Send files as {MULTIPART}, or one file in base64 as {JSON}.",
+    )
+
+
+async def receive_any(
+    request: Request, receiver: UploadReceiver, tenant: str, filename: str | None
+) -> Received:
+    """The same, or the whole body as one file under any other content type; raises Problem."""
+    if content_type_of(request) in (MULTIPART, JSON):
+        return await receive_form_or_json(request, receiver, tenant)
+    return await receiver.raw(request, tenant, filename)

@@ -1,0 +1,119 @@
+"""`/tools/{tool}/process`: send files and run a tool on them in one request."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from fastapi import APIRouter, Request, Response
+
+from command_api.answers import process_accepted, process_ended
+from command_api.bodies import ProcessFields, ToolProcessRequest, ToolProcessResponse
+from command_api.commands import ReceivedInput, SubmitJob, ToolName
+from command_api.handlers.submit_job import SubmittedJob
+from command_api.principals import Client
+from command_api.provisional_blobs import ProvisionalBlobs
+from command_api.requests import (
+    IdempotencyKeyHeader,
+    RequestId,
+    WaitSeconds,
+    json_object,
+    validated,
+)
+from command_api.resources import Resources, WithResources
+from command_api.routes.received_files import JSON, MULTIPART, receive_form_or_json
+from events.store.repository import LogUnavailable
+from infrastructure.http.uploads import Received
+from infrastructure.principals import Principal
+
+router = APIRouter(prefix="/tools", tags=["tools"])
+
+FORM_SCHEMA: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {
+            "type": "array",
+            "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+            "description": "One file, or several parts of this name.",
+        },
+        "options": {"type": "string", "description": "A JSON object; see the tool's schema."},
+    },
+}
+REQUEST_BODY: Final[Mapping[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            MULTIPART: {"schema": FORM_SCHEMA},
+            JSON: {"schema": ToolProcessRequest.model_json_schema()},
+        },
+    }
+}
+
+
+@router.post(
+    "/{tool}/process",
+    status_code=202,
+    response_model=ToolProcessResponse,
+    responses={200: {"description": "The job has ended.", "model": ToolProcessResponse}},
+    openapi_extra=dict(REQUEST_BODY),
+)
+async def process_files(
+    tool: ToolName,
+    request: Request,
+    principal: Client,
+    resources: WithResources,
+    request_id: RequestId,
+    key: IdempotencyKeyHeader,
+    wait: WaitSeconds,
+) -> Response:
+    """Run a tool on the files in this request; with `Prefer: wait=N` the answer is the outcome."""
+    # Before a byte of the body is read: nobody should send 50 MB to a misspelt tool.
+    await resources.catalogue.offer(tool)
+    received = await receive_form_or_json(request, resources.receiver, principal.tenant)
+    async with ProvisionalBlobs(resources.blobs) as blobs:
+        for file in received.files:
+            blobs.add(file.blob_key)
+        command = _command(principal, request_id, tool, received, key)
+        if not wait or resources.endings.is_full:
+            job = await _submit(command, blobs, resources)
+            return process_accepted(job, resources.links, 0)
+        async with resources.endings.watch():
+            job = await _submit(command, blobs, resources)
+            return await _ended(job, wait, resources)
+
+
+def _command(
+    principal: Principal, request_id: str, tool: ToolName, received: Received, key: str | None
+) -> SubmitJob:
+    fields = dict(received.fields)
+    if isinstance(text := fields.get("options"), str):
+        fields["options"] = json_object(text or "{}", "options")
+    body = validated(ProcessFields, fields)
+    return SubmitJob(
+        principal=principal,
+        request_id=request_id,
+        tool=tool,
+        options=body.options,
+        inputs=tuple(ReceivedInput(file) for file in received.files),
+        idempotency_key=key,
+    )
+
+
+async def _submit(
+    command: SubmitJob, blobs: ProvisionalBlobs, resources: Resources
+) -> SubmittedJob:
+    job = await resources.handlers.submit_job(command, blobs)
+    structlog.contextvars.bind_contextvars(job_id=str(job.job_id))
+    return job
+
+
+async def _ended(job: SubmittedJob, wait: int, resources: Resources) -> Response:
+    links, results = resources.links, resources.results
+    ending = await resources.endings.ending(job.job_id, wait)
+    if ending is None:
+        return process_accepted(job, links, wait)
+    try:
+        return await process_ended(job, ending, links, results, wait)
+    except LogUnavailable:
+        # It was accepted; only its outcome cannot be told now.
+        return process_accepted(job, links, wait)

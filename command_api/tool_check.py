@@ -1,0 +1,59 @@
+"""Whether a tool takes these options and these files, by what it published."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from command_api.errors import (
+    InputsTooLarge,
+    InvalidInputs,
+    ToolUnavailable,
+    UnsupportedMediaType,
+)
+from command_api.input_files import InputFile
+from command_api.options import OptionsValidators
+from command_api.tool_cache import CachedOffer
+from command_api.tool_catalogue import ToolCatalogue
+from events.domain.tool import Offer
+
+INPUT_BYTES_MAX: Final = 1024**3
+"""Of all inputs of one job together."""
+ANYTHING: Final = "*/*"
+
+
+class ToolCheck:
+    """Asks the catalogue and decides."""
+
+    def __init__(self, catalogue: ToolCatalogue, validators: OptionsValidators) -> None:
+        self._catalogue = catalogue
+        self._validators = validators
+
+    async def check(
+        self, tool: str, options: Mapping[str, Any], files: Sequence[InputFile]
+    ) -> CachedOffer:
+        """The tool as it will run; raises DomainError for what it will not take."""
+        known = await self._catalogue.offer(tool)
+        offer = known.offer
+        if not offer.available:
+            raise ToolUnavailable(offer.unavailable_reason, tool=tool)
+        self._validators.check(tool, offer.version, offer.options_schema, options)
+        _check_number(offer, len(files))
+        for file in files:
+            if not _takes(offer.input_formats, file.media_type):
+                raise UnsupportedMediaType(
+                    f"{tool} does not take {file.media_type} files.",
+                    media_type=file.media_type,
+                    accepted=list(offer.input_formats),
+                )
+        if sum(file.size_bytes for file in files) > INPUT_BYTES_MAX:
+            raise InputsTooLarge(bytes_max=INPUT_BYTES_MAX)
+        return known
+
+
+def _check_number(offer: Offer, number: int) -> None:
+    if not offer.inputs_min <= number <= offer.inputs_max:
+        raise InvalidInputs(inputs=number, inputs_min=offer.inputs_min, inputs_max=offer.inputs_max)
+
+
+def _takes(formats: Sequence[str], media_type: str) -> bool:
+    family = media_type.partition("/")[0]
+    return any(each in (media_type, f"{family}/*", ANYTHING) for each in formats)
