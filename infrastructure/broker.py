@@ -37,6 +37,7 @@ __all__ = [
 
 BrokerSettings = NatsSettings
 
+JETSTREAM_SECONDS_MAX: Final = 3.0
 GRACEFUL_SECONDS_MAX: Final = 25.0
 RINGS_WAITING_MAX: Final = 1_000
 MESSAGES_WAITING_MAX: Final = 65_536
@@ -111,7 +112,7 @@ class Broker:
     @property
     def connected(self) -> bool:
         """Whether there is a connection now, as far as this side knows."""
-        return self._client is not None and self._client.is_connected
+        return self._client is not None and self._client.is_ready
 
     @property
     def client(self) -> LastingClient:
@@ -124,7 +125,7 @@ class Broker:
     def jetstream(self) -> JetStreamContext:
         """Its JetStream context; raises NotConnected before the first connection."""
         if self._jetstream is None:
-            self._jetstream = self.client.jetstream()
+            self._jetstream = self.client.jetstream(timeout=JETSTREAM_SECONDS_MAX)
         return self._jetstream
 
     async def start(self) -> None:

@@ -120,6 +120,7 @@ RELAY_POSITION = _gauge("relay_position", "The last position published.")
 RELAY_LAG_EVENTS = _gauge("relay_lag_events", "Events recorded and not yet published.")
 RELAY_LAG_SECONDS = _gauge("relay_lag_seconds", "Age of the oldest event not yet published.")
 RELAY_RESYNCS = _counter("relay_resyncs_total", "Times the relay asked the stream.", "reason")
+RELAY_HALTED = _gauge("relay_halted", "1 while log and stream disagree: reconcile them.")
 RELAY_BATCH_SECONDS = _histogram(
     "relay_batch_duration_seconds", "Time of one published batch.", _FAST
 )

@@ -112,9 +112,29 @@ class LastingClient(Client):
 
     They are: an error line of the server closes it for good; an error that it does not expect (a
     connection that ends while it is made, on uvloop) ends its reconnecting task; and it waits for
-    the old connection to take what is left to send, which a vanished peer never does. The methods
-    are internal to nats-py; the tests of this module fail if it changes them.
+    the old connection to take what is left to send, which a vanished peer never does. What it
+    takes is internal to nats-py; the tests of this module fail if that changes.
     """
+
+    _is_settled = True
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a connection and every subscription is back on it.
+
+        nats-py says `is_connected` before it subscribes again; an answer could then be missed.
+        """
+        return self.is_connected and self._is_settled
+
+    async def send(self, commands: bytes) -> None:
+        """Send ready-made publish commands in one piece; raises ConnectionReconnectingError.
+
+        For whoever publishes in bulk: it costs a fifth of `publish`. What goes in is not checked.
+        """
+        if not self.is_ready:
+            raise errors.ConnectionReconnectingError
+        await self._send_command(commands)
+        await self._flush_pending()
 
     async def _process_err(self, err_msg: str) -> None:
         if PERMISSIONS_ERR in err_msg:
@@ -126,9 +146,11 @@ class LastingClient(Client):
 
     async def _attempt_reconnect(self) -> None:
         while not self.is_closed:
+            self._is_settled = False
             self._abort()
             try:
                 await super()._attempt_reconnect()
+                self._is_settled = self.is_connected
                 return
             except Exception as error:
                 await self._error_cb(error)
