@@ -8,6 +8,7 @@ and never notice. Columns and indexes stand once, here, for every generation.
 from typing import Final
 
 from sqlalchemy import MetaData, Table
+from sqlalchemy.sql import quoted_name
 
 SCHEMA: Final = "read_models"
 
@@ -23,6 +24,6 @@ def physical_table(table: Table, generation: int) -> Table:
     """One generation of a read model, with its key and indexes under names of its own."""
     copy = table.to_metadata(MetaData(schema=SCHEMA), name=physical_name(table.name, generation))
     for index in copy.indexes:
-        index.name = physical_name(str(index.name), generation)
+        index.name = quoted_name(physical_name(str(index.name), generation), quote=None)
     copy.primary_key.name = physical_name(f"{table.name}_pkey", generation)
     return copy

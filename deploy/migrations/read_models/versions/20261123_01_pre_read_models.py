@@ -29,7 +29,7 @@ END $$;
 SCHEMA = """
 CREATE SCHEMA read_models;
 GRANT USAGE, CREATE ON SCHEMA read_models TO mt_projectors;
-GRANT USAGE ON SCHEMA read_models TO mt_query_api;
+GRANT USAGE ON SCHEMA read_models TO mt_query_api, mt_relay;
 ALTER DEFAULT PRIVILEGES FOR ROLE mt_projectors IN SCHEMA read_models
     GRANT SELECT ON TABLES TO mt_query_api;
 SET LOCAL ROLE mt_projectors;
@@ -44,6 +44,9 @@ CREATE TABLE read_models.checkpoints (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT checkpoints_pkey PRIMARY KEY (name, shard)
 );
+
+-- A stream that was lost is filled again from the lowest checkpoint.
+GRANT SELECT ON read_models.checkpoints TO mt_relay;
 
 CREATE TABLE read_models.generations (
     projection_group text NOT NULL,
@@ -186,7 +189,7 @@ VALUES ('platform', 1, 'live',
 
 
 def upgrade() -> None:
-    for role in ("mt_projectors", "mt_query_api"):
+    for role in ("mt_projectors", "mt_query_api", "mt_relay"):
         execute_script(op, ROLE.format(role=role))
     for script in (SCHEMA, BOOKKEEPING, JOBS, TOOLS, COUNTERS, GENERATION):
         execute_script(op, script)

@@ -1,0 +1,1 @@
+"""The projections: for each read model, what every fact does to it."""

@@ -1,0 +1,70 @@
+"""Projects the history of jobs, one row for each event."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+
+from events.contracts import job as facts
+from events.contracts.envelope import RecordedEvent
+from events.contracts.fact import AnyFact
+from projectors.projections.job import JobRow
+from projectors.read_models.job_timeline import job_timeline
+from projectors.rows import AppendedRows
+
+DETAILS: Final[Mapping[type[AnyFact], tuple[str, ...]]] = {
+    facts.JobSubmitted: ("tool", "tool_version", "queue", "priority", "run_at", "attempts_max"),
+    facts.AttemptStarted: ("lease", "attempt", "worker", "isolation"),
+    facts.AttemptSucceeded: ("lease", "duration_ms", "expires_at", "resources"),
+    facts.AttemptFailed: (
+        *("lease", "code", "message", "permanent", "retry_at", "duration_ms", "resources"),
+    ),
+    facts.AttemptExpired: ("lease", "requeued"),
+    facts.AttemptHandedBack: ("lease",),
+    facts.JobDue: (),
+    facts.JobCancelled: (),
+    facts.JobReopened: (),
+    facts.OutcomeRefused: ("lease", "outcome", "worker"),
+    facts.JobResultExpired: (),
+}
+"""Which fields of a fact the timeline shows; `message` is sealed, and stays so."""
+
+NO_DETAILS: Final = "{}"
+
+
+class JobTimeline:
+    """Adds one row for each fact of a job."""
+
+    name: Final = "job_timeline"
+    version: Final = 1
+    handles: Final[frozenset[type[AnyFact]]] = frozenset(DETAILS)
+
+    def __init__(self) -> None:
+        self.rows = AppendedRows(job_timeline)
+
+    def fold(self, event: RecordedEvent, job: JobRow | None, status_before: str | None) -> None:
+        """See `Projection.fold`."""
+        fact = event.fact
+        self.rows.add(
+            (
+                fact.originator_id,
+                fact.originator_version,
+                fact.tenant,
+                event.position,
+                fact.TOPIC,
+                fact.actor,
+                fact.timestamp,
+                event.recorded_at,
+                _details(fact),
+            )
+        )
+
+
+def _details(fact: AnyFact) -> str:
+    names = DETAILS[type(fact)]
+    if not names:
+        return NO_DETAILS
+    fields = vars(fact)
+    # A fact from before a field was added has only the default of its class.
+    shown = {name: fields[name] if name in fields else getattr(fact, name) for name in names}
+    return orjson.dumps(shown).decode()

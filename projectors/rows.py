@@ -1,0 +1,225 @@
+"""The rows that a projection works on, between the log and its table.
+
+Three kinds are enough: one row for each aggregate, which changes; rows that are only ever added;
+and sums. Each knows how to write itself in bulk, into any generation of its table: as a batch
+beside rows that are there, or, in a rebuild, as records to copy into an empty table.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, Final, Generic, Protocol, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Table
+
+from infrastructure.postgres import Connection
+from projectors import statements
+
+ROWS_CACHED_MAX: Final = 50_000
+"""Rows kept between batches; the least recently used go first."""
+
+R = TypeVar("R")
+
+Record = Sequence[Any]
+"""The values of one row, in the order of the table's columns."""
+
+
+class RowsChanged(Exception):
+    """The table does not hold what this projection wrote: somebody else changed it."""
+
+
+class Rows(Protocol):
+    """What every kind can do."""
+
+    @property
+    def table(self) -> Table:
+        """The read model that the rows belong to."""
+        ...
+
+    async def write(self, connection: Connection, generation: int) -> None:
+        """Write what was folded since the last `settle`; raises RowsChanged."""
+        ...
+
+    def settle(self) -> None:
+        """What was written is committed: forget it, keep what the next batch may need."""
+        ...
+
+    def clear(self) -> None:
+        """Forget everything: what was folded did not happen."""
+        ...
+
+    def take(self, *, but: UUID | None = None) -> list[Record]:
+        """Hand over what was folded, to be copied; more may follow of the aggregate `but`."""
+        ...
+
+
+class KeyedRows(Generic[R]):
+    """One row for each aggregate, found by the aggregate's id; it changes.
+
+    Rows stay in memory between batches. That is safe because nobody else writes: the checkpoint
+    that moves in the same transaction would have moved for both.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        key: str,
+        make: Callable[..., R],
+        changing: Sequence[str],
+        *,
+        is_done: Callable[[R], bool] = lambda row: False,
+    ) -> None:
+        self.table = table
+        self._key = key
+        self._make = make
+        self._changing = tuple(changing)
+        self._is_done = is_done
+        self._record_of = attrgetter(*(column.name for column in table.c))
+        self._change_of = attrgetter(key, *changing)
+        self._columns_changing = [table.c[name] for name in (key, *changing)]
+        self._rows: dict[UUID, R] = {}
+        self._added: dict[UUID, R] = {}
+        self._changed: dict[UUID, R] = {}
+
+    def get(self, key: UUID) -> R | None:
+        """The row, if it is loaded or was just added."""
+        return self._rows.get(key)
+
+    def add(self, key: UUID, row: R) -> None:
+        """A row that is new."""
+        self._rows[key] = self._added[key] = row
+
+    def change(self, key: UUID, row: R) -> None:
+        """A row that was changed in place."""
+        if key not in self._added:
+            self._changed[key] = row
+
+    @property
+    def touched(self) -> Iterable[R]:
+        """The rows added or changed since the last `settle`."""
+        return [*self._added.values(), *self._changed.values()]
+
+    async def load(self, connection: Connection, generation: int, keys: Iterable[UUID]) -> None:
+        """Read those of these rows that are not in memory; absent ones stay absent."""
+        missing = [key for key in keys if key not in self._rows]
+        if missing:
+            query = statements.select_by_key(self.table, generation, self._key)
+            for record in await connection.fetch(query, missing):
+                self._rows[record[self._key]] = self._make(*record)
+
+    async def write(self, connection: Connection, generation: int) -> None:
+        """See `Rows.write`."""
+        if self._added:
+            columns = list(self.table.c)
+            values = [self._record_of(row) for row in self._added.values()]
+            query = statements.insert(self.table, generation)
+            await connection.execute(query, *statements.arrays(columns, values))
+        if self._changed:
+            values = [self._change_of(row) for row in self._changed.values()]
+            query = statements.update(self.table, generation, self._key, self._changing)
+            tag = await connection.execute(
+                query, *statements.arrays(self._columns_changing, values)
+            )
+            if tag != f"UPDATE {len(values)}":
+                raise RowsChanged(f"{self.table.name}: {tag}, not {len(values)}")
+
+    def settle(self) -> None:
+        """See `Rows.settle`."""
+        for key, row in (*self._added.items(), *self._changed.items()):
+            # Moved to the young end, or out: rows that are done are seldom seen again.
+            self._rows.pop(key, None)
+            if not self._is_done(row):
+                self._rows[key] = row
+        self._added.clear()
+        self._changed.clear()
+        while len(self._rows) > ROWS_CACHED_MAX:
+            del self._rows[next(iter(self._rows))]
+
+    def clear(self) -> None:
+        """See `Rows.clear`."""
+        self._rows.clear()
+        self._added.clear()
+        self._changed.clear()
+
+    def take(self, *, but: UUID | None = None) -> list[Record]:
+        """See `Rows.take`."""
+        kept = {key: row for key, row in self._added.items() if key == but}
+        taken: list[Record] = [
+            self._record_of(row) for key, row in self._added.items() if key != but
+        ]
+        self.clear()
+        for key, row in kept.items():
+            self.add(key, row)
+        return taken
+
+
+class AppendedRows:
+    """Rows that are only ever added."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._columns = list(table.c)
+        self._records: list[Record] = []
+        self.add = self._records.append
+
+    async def write(self, connection: Connection, generation: int) -> None:
+        """See `Rows.write`."""
+        if self._records:
+            query = statements.insert(self.table, generation)
+            await connection.execute(query, *statements.arrays(self._columns, self._records))
+
+    def settle(self) -> None:
+        """See `Rows.settle`."""
+        self._records.clear()
+
+    def clear(self) -> None:
+        """See `Rows.clear`."""
+        self._records.clear()
+
+    def take(self, *, but: UUID | None = None) -> list[Record]:
+        """See `Rows.take`."""
+        taken = list(self._records)
+        self._records.clear()
+        return taken
+
+
+class Sums:
+    """Rows that are added to; a row that was ever touched stays, also at zero."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._columns = list(table.c)
+        self._zero = [0] * (len(self._columns) - len(table.primary_key.columns))
+        self._sums: dict[tuple[Any, ...], list[int]] = {}
+
+    def add(self, key: tuple[Any, ...], amount: int, column: int = 0) -> None:
+        """Add to one of the summed columns of the row with this primary key."""
+        sums = self._sums.get(key)
+        if sums is None:
+            sums = self._sums[key] = self._zero.copy()
+        sums[column] += amount
+
+    async def write(self, connection: Connection, generation: int) -> None:
+        """See `Rows.write`."""
+        if self._sums:
+            query = statements.add(self.table, generation)
+            await connection.execute(query, *statements.arrays(self._columns, self._records()))
+
+    def settle(self) -> None:
+        """See `Rows.settle`."""
+        self._sums.clear()
+
+    def clear(self) -> None:
+        """See `Rows.clear`."""
+        self._sums.clear()
+
+    def take(self, *, but: UUID | None = None) -> list[Record]:
+        """See `Rows.take`: nothing while an aggregate may still follow, all of it at the end."""
+        if but is not None:
+            return []
+        taken = self._records()
+        self._sums.clear()
+        return taken
+
+    def _records(self) -> list[Record]:
+        return [(*key, *sums) for key, sums in self._sums.items()]

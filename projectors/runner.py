@@ -1,0 +1,221 @@
+"""Runs the projections of a group: takes batches, applies them, and catches up where it must.
+
+One projector leads, the others stand by. Events come from the stream, but the truth is the log:
+whatever the stream skips, repeats or reorders is dropped or read from the log, and while the stream
+is away the log alone is followed. After any failure everything in memory is forgotten and read
+anew, so there is one way to start and no half state. Read models that are not whole are rebuilt.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from events.contracts.envelope import RecordedRow
+from events.store.codec import UnknownTopic
+from events.store.log import Log
+from infrastructure import metrics
+from infrastructure.leadership import Leadership
+from infrastructure.periodic import Counts, Halt
+from infrastructure.postgres import Connection
+from projectors import generations, soundness
+from projectors.announcements import Announcer
+from projectors.batches import Batches
+from projectors.checkpoints import (
+    Damaged,
+    MadeByNewerProjections,
+    NotTheOwner,
+    Standing,
+    read_standing,
+)
+from projectors.group import Group
+from projectors.intake import Delivery, StreamDisagrees
+from projectors.parking import TooManyPoisoned
+
+PAGE_EVENTS_MAX: Final = 2_000
+"""Events that one transaction applies when it catches up from the log."""
+REBUILD_EVENTS_MIN: Final = 50_000
+"""Empty read models that are further behind are rebuilt: faster than catching up."""
+
+log = structlog.get_logger(__name__)
+
+Connect = Callable[[], Awaitable[Connection]]
+"""Opens the connection that rows are written on."""
+Rebuild = Callable[[], Awaitable[object]]
+"""Makes the read models anew; see `projectors.rebuild`."""
+
+
+class Delivers(Protocol):
+    """Where events come from; see `projectors.intake`."""
+
+    def open(self) -> None:
+        """Begin to listen."""
+
+    async def close(self) -> None:
+        """Listen no more."""
+
+    def take(self) -> Delivery | None:
+        """The batch that waits, if there is one."""
+
+
+class Runner:
+    """The service of one group; see `infrastructure.periodic.Service`."""
+
+    name = "projector"
+
+    def __init__(
+        self,
+        group: Group,
+        batches: Batches,
+        event_log: Log,
+        intake: Delivers,
+        leadership: Leadership,
+        announcer: Announcer,
+        connect: Connect,
+        rebuild: Rebuild,
+    ) -> None:
+        self._group = group
+        self._batches = batches
+        self._log = event_log
+        self._intake = intake
+        self._leadership = leadership
+        self._announcer = announcer
+        self._connect = connect
+        self._rebuild = rebuild
+        self._connection: Connection | None = None
+        self._standing: Standing | None = None
+        self._rebuilding: asyncio.Task[object] | None = None
+
+    async def start(self) -> None:
+        """Nothing to open: each run makes sure of what it needs."""
+
+    async def run_once(self) -> Counts:
+        """Apply one batch, or one page of the log."""
+        try:
+            return await self._run()
+        except (UnknownTopic, TooManyPoisoned, MadeByNewerProjections) as error:
+            await self._step_down()
+            raise Halt(f"{type(error).__name__}: {error}") from error
+        except NotTheOwner:
+            log.warning("checkpoint_moved_by_another", group=self._group.name)
+            self._forget()
+            return Counts(disowned=1)
+        except Damaged as damage:
+            log.error("read_models_damaged", group=self._group.name, damage=str(damage))
+            self._forget()
+            self._rebuilding = asyncio.create_task(_as_task(self._rebuild), name="rebuild")
+            return Counts(damaged=1)
+        except BaseException:
+            self._forget()
+            raise
+
+    async def stop(self) -> None:
+        """Let go of everything, so that a standby takes over at once."""
+        if self._rebuilding is not None:
+            self._rebuilding.cancel()
+            await asyncio.gather(self._rebuilding, return_exceptions=True)
+        await self._step_down()
+
+    async def _run(self) -> Counts:
+        if not await self._leadership.hold():
+            self._forget()
+            await self._intake.close()
+            return Counts()
+        if self._rebuilding is not None:
+            if not self._rebuilding.done():
+                return Counts()
+            rebuilding, self._rebuilding = self._rebuilding, None
+            rebuilding.result()
+        if self._standing is None:
+            self._standing = await self._take_over()
+        self._intake.open()
+        delivery = self._intake.take()
+        if delivery is None:
+            return await self._follow_log(self._standing)
+        return await self._apply_delivery(self._standing, delivery)
+
+    async def _take_over(self) -> Standing:
+        """Read where the group stands, and whether that is true; raises Damaged."""
+        connection = await self._connected()
+        await generations.ensure_bookkeeping(connection)
+        standing = await read_standing(connection, self._group)
+        self._group.clear()
+        await self._group.parking.load(connection, standing.generation)
+        await soundness.check(connection, self._log, self._group, standing)
+        if standing.position == 0 and await self._log.head() >= REBUILD_EVENTS_MIN:
+            raise Damaged("nothing is projected yet")
+        log.info("projection_taken_over", group=self._group.name, position=standing.position)
+        return standing
+
+    async def _apply_delivery(self, standing: Standing, delivery: Delivery) -> Counts:
+        applied = False
+        try:
+            rows = self._following(standing, delivery)
+            if rows is None:
+                counts = await self._follow_log(standing)
+            else:
+                counts = await self._apply(standing, rows)
+            applied = True
+        finally:
+            delivery.settle(applied=applied)
+        return counts
+
+    def _following(self, standing: Standing, delivery: Delivery) -> list[RecordedRow] | None:
+        """The rows that come next, or None where only the log can tell."""
+        try:
+            rows = delivery.rows(standing.position)
+        except StreamDisagrees as disagreement:
+            log.error("stream_disagrees_with_log", disagreement=str(disagreement))
+            return None
+        if not rows:
+            return None
+        if any(row.position != next_ for next_, row in enumerate(rows, standing.position + 1)):
+            metrics.PROJECTION_GAPS.labels(self._group.name).inc()
+            return None
+        return rows
+
+    async def _follow_log(self, standing: Standing) -> Counts:
+        """Apply one page of the log; more, if there is a whole page."""
+        rows = await self._log.read_after(standing.position, PAGE_EVENTS_MAX)
+        if not rows:
+            self._announcer.stands(standing.position, standing.position, None)
+            return Counts()
+        counts = await self._apply(standing, rows)
+        is_whole = len(rows) == PAGE_EVENTS_MAX
+        if is_whole:
+            head = await self._log.head()
+            self._announcer.stands(rows[-1].position, head, rows[-1].recorded_at)
+        return Counts(applied=counts["applied"], more=is_whole)
+
+    async def _apply(self, standing: Standing, rows: Sequence[RecordedRow]) -> Counts:
+        began = time.perf_counter()
+        connection = await self._connected()
+        applied = await self._batches.apply(connection, standing, rows)
+        self._standing = applied.standing
+        self._announcer.applied(standing.position, applied, time.perf_counter() - began)
+        return Counts(applied=len(rows))
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        return self._connection
+
+    def _forget(self) -> None:
+        """Believe nothing that is in memory any more."""
+        self._standing = None
+        self._group.clear()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # Not close(): a transaction may be under way, or the server may not answer.
+            connection.terminate()
+
+    async def _step_down(self) -> None:
+        self._forget()
+        await self._intake.close()
+        await self._leadership.release()
+
+
+async def _as_task(rebuild: Rebuild) -> object:
+    return await rebuild()
