@@ -43,8 +43,8 @@ def bytes_of(size: int, seed: int = 7) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-async def put(store: BlobStore, content: bytes, *, chunk: int = 65_536) -> BlobKey:
-    key = new_blob_key(TENANT)
+async def put(store: BlobStore, content: bytes, key: BlobKey | None = None) -> BlobKey:
+    key, chunk = key or new_blob_key(TENANT), 65_536
     async with await store.write(key) as writer:
         for at in range(0, len(content), chunk):
             await writer.write(content[at : at + chunk])
@@ -106,10 +106,13 @@ async def test_nothing_is_visible_before_the_commit(store: BlobStore) -> None:
 async def test_a_writer_that_fails_leaves_nothing(store: BlobStore, size: int) -> None:
     key = new_blob_key(TENANT)
 
-    with pytest.raises(ZeroDivisionError):
+    async def write_and_fail() -> None:
         async with await store.write(key) as writer:
             await writer.write(bytes_of(size))
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await write_and_fail()
 
     with pytest.raises(BlobNotFound):
         await read(store, key)
@@ -151,9 +154,7 @@ async def test_a_blob_is_written_once(store: BlobStore) -> None:
     key = await put(store, b"first")
 
     with pytest.raises(BlobExists):
-        async with await store.write(key) as writer:
-            await writer.write(b"second")
-            await writer.commit()
+        await put(store, b"second", key)
 
     assert await read(store, key) == b"first"
 
