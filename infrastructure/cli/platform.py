@@ -13,7 +13,6 @@ from pathlib import Path
 import structlog
 
 from infrastructure.cli.platform_plan import PlatformPlan, Wishes, plan_platform
-from infrastructure.cli.services import SERVICES, exists
 from infrastructure.embedded.child import Child, complete
 from infrastructure.embedded.data_folder import DataFolder
 from infrastructure.embedded.errors import EmbeddedError
@@ -29,13 +28,6 @@ log = structlog.get_logger(__name__)
 Say = Callable[[str], None]
 
 
-class ServiceMissing(EmbeddedError):
-    """A service is not part of this installation."""
-
-    def __init__(self, name: str, module: str) -> None:
-        super().__init__(f"the service {name} cannot start: there is no module {module}")
-
-
 class NoTools(EmbeddedError):
     """No worker's tools became visible."""
 
@@ -49,7 +41,6 @@ class NoTools(EmbeddedError):
 @asynccontextmanager
 async def platform(data_dir: Path, wishes: Wishes, say: Say) -> AsyncIterator[PlatformPlan]:
     """A running platform in that folder; raises EmbeddedError, saying why, if it cannot be."""
-    _refuse_missing_services()
     with DataFolder(data_dir) as folder:
         if ended := end_orphans(folder):
             log.warning("orphans_ended", pids=ended)
@@ -63,12 +54,6 @@ async def platform(data_dir: Path, wishes: Wishes, say: Say) -> AsyncIterator[Pl
                 async with _services(plan, folder):
                     yield plan
                 say("stopping the servers")
-
-
-def _refuse_missing_services() -> None:
-    for name, module in SERVICES.items():
-        if not exists(module):
-            raise ServiceMissing(name, module)
 
 
 @asynccontextmanager

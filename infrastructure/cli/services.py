@@ -7,7 +7,6 @@ platform runs `python -m infrastructure.cli.services NAME`, which loads no comma
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,29 +21,18 @@ SERVICES = {
     "worker": "processors.worker_main",
     "projector": "projectors.main",
 }
-EXIT_MISSING = 78
+GROUPS = frozenset({"relay"})
+"""Services whose command is a group of its own, registered by itself."""
 
 
 def run_service(name: str) -> None:
     """Run one service until it is told to end."""
-    module = SERVICES[name]
-    if not exists(module):
-        print(f"{name}: there is no module {module} in this installation", file=sys.stderr)
-        raise SystemExit(EXIT_MISSING)
-    import_module(module).main()
-
-
-def exists(module: str) -> bool:
-    """Whether the module can be imported, without doing so."""
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+    import_module(SERVICES[name]).main()
 
 
 def register(app: "typer.Typer") -> None:
     """One command per service."""
-    for name in SERVICES:
+    for name in (name for name in SERVICES if name not in GROUPS):
         app.command(name, help=f"Run the {name} until SIGTERM.", rich_help_panel="Processes")(
             _command(name)
         )
