@@ -13,6 +13,7 @@ import csv
 import ctypes
 import importlib.util
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -82,26 +83,28 @@ class MediaTypes:
 
 
 def _load_magic() -> _Magic:
-    try:
-        import magic
-    except ImportError:
-        return _load_wheel()
-    loaded: _Magic = magic.Magic(mime=True)
-    return loaded
-
-
-def _load_wheel() -> _Magic:
-    spec = importlib.util.find_spec("pylibmagic")
-    if spec is None or spec.origin is None:
-        raise LibmagicMissing
-    folder = Path(spec.origin).parent
-    # Not imported: the wheel would replace ctypes.CDLL for the whole process. A library that is
-    # already loaded is found by its name.
-    ctypes.CDLL(str(folder / "libmagic.so.1"))
+    database = _database()
     import magic
 
-    loaded: _Magic = magic.Magic(mime=True, magic_file=str(folder / "magic.mgc"))
+    loaded: _Magic = magic.Magic(mime=True, magic_file=database)
     return loaded
+
+
+@lru_cache(maxsize=1)
+def _database() -> str | None:
+    """Make `import magic` work, and say which database goes with it: None is the system's."""
+    try:
+        import magic  # noqa: F401
+    except ImportError:
+        spec = importlib.util.find_spec("pylibmagic")
+        if spec is None or spec.origin is None:
+            raise LibmagicMissing from None
+        folder = Path(spec.origin).parent
+        # Not imported: the wheel would replace ctypes.CDLL for the whole process. A library that
+        # is loaded already is found by its name.
+        ctypes.CDLL(str(folder / "libmagic.so.1"))
+        return str(folder / "magic.mgc")
+    return None
 
 
 def _office(head: bytes) -> str:
