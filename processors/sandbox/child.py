@@ -5,12 +5,13 @@ zygote.
 """
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from socket import socket
+from socket import socket, socketpair
 from typing import NoReturn
 
 from pydantic import BaseModel, ValidationError
@@ -20,6 +21,7 @@ from processors.sandbox.frames import (
     MESSAGE_LENGTH_MAX,
     BadFrame,
     ErrorFrame,
+    Order,
     ProgressFrame,
     ResultFrame,
     packed,
@@ -27,10 +29,11 @@ from processors.sandbox.frames import (
 )
 from processors.sandbox.prelude import CHANNEL, Confines, Layer
 from processors.sandbox.run import ToolRun
-from processors.tools.base import BadOutput, ToolProcessingError
-from processors.tools.registry import Registry
+from processors.tools.base import BadOutput, ToolCrashed, ToolLimits, ToolProcessingError
+from processors.tools.registry import Registry, ToolNotFound, ToolUnavailable
 
 PROGRESS_SECONDS_MIN = 0.05
+WARM_UP_ROUNDS = 20
 EXIT_DONE, EXIT_FAILED = 0, 70
 
 
@@ -56,10 +59,29 @@ def live(
         for layer in layers:
             layer.put_up(confines)
         channel = _Channel(socket(fileno=CHANNEL))
-        channel.send(asyncio.run(_ending(run, registry, channel)))
+        # Not asyncio.run: there is nothing to clean up in a process that ends here.
+        loop = asyncio.new_event_loop()
+        channel.send(loop.run_until_complete(_ending(run, registry, channel)))
         status = EXIT_DONE
     finally:
         os._exit(status)
+
+
+def warm_up(registry: Registry) -> None:
+    """Go through what every child will do, so that less of it is new to the fork.
+
+    The interpreter rewrites code in its first rounds, and each page so written in a child is a
+    page to be copied.
+    """
+    run = ToolRun("no-op", {}, (), Path("/nonexistent"), ToolLimits())
+    for _ in range(WARM_UP_ROUNDS):
+        ours, theirs = socketpair()
+        with ours, theirs:
+            ours.sendall(packed(Order.of(run)))
+            order = receive_order(theirs).run()
+            with contextlib.closing(asyncio.new_event_loop()) as loop:
+                channel = _Channel(theirs)
+                channel.send(loop.run_until_complete(_ending(order, registry, channel)))
 
 
 def _ordered(descriptor: int) -> ToolRun:
@@ -76,6 +98,8 @@ async def _ending(run: ToolRun, registry: Registry, channel: "_Channel") -> Base
         return ResultFrame.of(result)
     except ToolProcessingError as error:
         return ErrorFrame.of(error)
+    except (ToolNotFound, ToolUnavailable) as error:
+        return ErrorFrame.of(ToolCrashed(stack=repr(error)))
     except (ValidationError, BadFrame):
         return ErrorFrame.of(BadOutput("The tool described its outputs in a way that cannot be."))
 

@@ -31,7 +31,7 @@ from processors.uninterrupted import uninterrupted
 
 INSTALLED = "processors.tools.registry:installed"
 TERM_SECONDS = 1.0
-KILL_SECONDS = 5.0
+KILL_SECONDS = 3.0
 NOT_STARTED = Isolation("L0", (), ("not started",))
 
 
@@ -57,7 +57,7 @@ class Sandbox:
         self._environment = environment or {}
         self._watch = Watch()
         self._starting = asyncio.Lock()
-        self._zygote: ZygoteProcess | None = None
+        self.zygote: ZygoteProcess | None = None
         self.isolation = NOT_STARTED
 
     async def start(self) -> None:
@@ -67,7 +67,7 @@ class Sandbox:
     async def stop(self) -> None:
         """End every run and the zygote."""
         async with self._starting:
-            zygote, self._zygote = self._zygote, None
+            zygote, self.zygote = self.zygote, None
             if zygote is not None:
                 await uninterrupted(zygote.stop())
 
@@ -89,13 +89,13 @@ class Sandbox:
 
     async def _living_zygote(self) -> ZygoteProcess:
         async with self._starting:
-            if self._zygote is None or not self._zygote.is_alive:
+            if self.zygote is None or not self.zygote.is_alive:
                 try:
-                    self._zygote = await ZygoteProcess.start(self._source, self._environment)
+                    self.zygote = await ZygoteProcess.start(self._source, self._environment)
                 except (ZygoteDied, OSError) as error:
                     raise ToolCrashed("The sandbox does not start.", stack=repr(error)) from error
-                self.isolation = self._zygote.isolation
-            return self._zygote
+                self.isolation = self.zygote.isolation
+            return self.zygote
 
     async def _attended(
         self, zygote: ZygoteProcess, run: ToolRun, on_progress: Progress

@@ -225,6 +225,7 @@ def main() -> None:
         # without that module; whoever needs it imports it in its own child.
         arguments = [*sys.orig_argv, "--late", threaded]
         os.execv(sys.executable, arguments)  # noqa: S606 (this very program)
+    child.warm_up(registry)
     gc.collect()
     gc.freeze()
     Zygote(socket.socket(fileno=options.control), registry).serve()

@@ -1,0 +1,26 @@
+"""A worker with one sleeping run, for a test to kill."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from processors.sandbox.run import ToolRun
+from processors.sandbox.runner import Sandbox
+from tests.integration.processors.sandbox.hostile_tools import Sleeper
+
+
+async def main(folder: Path) -> None:
+    """Start it, tell who is there, and wait for the end."""
+    sandbox = Sandbox("tests.integration.processors.sandbox.hostile_tools:registry")
+    await sandbox.start()
+
+    def tell(*_: object) -> None:
+        assert sandbox.zygote is not None
+        sys.stdout.write(f"{sandbox.zygote.pid}\n")
+        sys.stdout.flush()
+
+    await sandbox.run(ToolRun("sleeper", {}, (), folder, Sleeper.limits), tell)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
