@@ -1,50 +1,63 @@
-"""Who asks: found out before anything of a request's body is read."""
+"""Who asks: found out before anything of a request's body is read.
 
-from typing import Annotated
+One dependency gives a route all that it needs. The framework walks the whole tree of dependencies
+for every request, and each node costs as much as verifying a known token.
+"""
 
-from fastapi import Depends
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from command_api.access import require
 from command_api.links import PREFIX
-from command_api.resources import WithResources
+from command_api.resources import Resources
 from infrastructure.principals import Principal, Role
 from infrastructure.tokens import TokenRefused
 
-bearer = OAuth2PasswordBearer(tokenUrl=f"{PREFIX}/auth/token", auto_error=False)
+TOKEN_URL: Final = f"{PREFIX}/auth/token"
 
 
-async def get_current_user(
-    resources: WithResources, token: Annotated[str | None, Depends(bearer)]
-) -> Principal:
-    """The principal of the bearer token.
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A principal within one request."""
 
-    Raises TokenRefused, SessionEnded, SessionsUnavailable, and 429 for one request too many.
+    principal: Principal
+    request_id: str
+    """The id under which the request is logged; it becomes the correlation id of events."""
+    resources: Resources
+
+
+class Authenticated(OAuth2PasswordBearer):
+    """Lets in whoever brings a valid token, of a role that may do what `needed` may.
+
+    Raises TokenRefused, SessionEnded, SessionsUnavailable, Forbidden, and 429 for one request too
+    many.
     """
-    if token is None:
-        raise TokenRefused("missing")
-    principal = resources.tokens.verify(token)
-    await resources.sessions.check(principal)
-    await resources.limiter.admit(str(principal.user_id))
-    return principal
+
+    def __init__(self, needed: Role | None = None) -> None:
+        super().__init__(TOKEN_URL, scheme_name="OAuth2PasswordBearer", auto_error=False)
+        self._needed = needed
+
+    async def __call__(self, request: Request) -> Caller:  # type: ignore[override]
+        """The caller of this request."""
+        resources: Resources = request.app.state.resources
+        token = await super().__call__(request)
+        if token is None:
+            raise TokenRefused("missing")
+        principal = resources.tokens.verify(token)
+        await resources.sessions.check(principal)
+        await resources.limiter.admit(str(principal.user_id))
+        if self._needed is not None:
+            require(principal, self._needed)
+        return Caller(principal, request.scope["state"]["request_id"], resources)
 
 
-CurrentUser = Annotated[Principal, Depends(get_current_user)]
+get_current_user = Authenticated()
 
-
-async def get_client(principal: CurrentUser) -> Principal:
-    """A principal who may have jobs; refuses auditors, who change nothing."""
-    require(principal, Role.CLIENT)
-    return principal
-
-
-Client = Annotated[Principal, Depends(get_client)]
-
-
-async def get_administrator(principal: CurrentUser) -> Principal:
-    """A principal who manages users; refuses everybody else."""
-    require(principal, Role.ADMIN)
-    return principal
-
-
-Administrator = Annotated[Principal, Depends(get_administrator)]
+CurrentUser = Annotated[Caller, Depends(get_current_user)]
+Client = Annotated[Caller, Depends(Authenticated(Role.CLIENT))]
+"""Who may have jobs; refuses auditors, who change nothing."""
+Administrator = Annotated[Caller, Depends(Authenticated(Role.ADMIN))]
+"""Who manages users."""

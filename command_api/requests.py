@@ -8,23 +8,18 @@ from fastapi import Depends, Header, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from command_api.commands import IDEMPOTENCY_KEY_CHARACTERS_MAX, IdempotencyKey
+from command_api.commands import IdempotencyKey
 from command_api.job_endings import WAIT_SECONDS_MAX
 from infrastructure.http.problems import VALIDATION_ERROR, Problem
 
+FORM: Final = "application/x-www-form-urlencoded"
+JSON: Final = "application/json"
+MULTIPART: Final = "multipart/form-data"
+
 _WAIT: Final = re.compile(r"\s*wait\s*=\s*\"?(\d{1,6})\"?\s*", re.IGNORECASE)
-_KEY: Final = TypeAdapter(IdempotencyKey)
 
 
-def get_request_id(request: Request) -> str:
-    """The id under which the request is logged; it becomes the correlation id of events."""
-    return str(request.scope["state"]["request_id"])
-
-
-RequestId = Annotated[str, Depends(get_request_id)]
-
-
-def get_wait_seconds(
+async def get_wait_seconds(
     prefer: Annotated[
         str | None,
         Header(description=f"`wait=N`: answer when the job ends, at most {WAIT_SECONDS_MAX} s."),
@@ -41,36 +36,48 @@ def get_wait_seconds(
 WaitSeconds = Annotated[int, Depends(get_wait_seconds)]
 
 
-def get_idempotency_key(
-    idempotency_key: Annotated[
-        str | None,
-        Header(description="Makes sending the same request again safe: one job, the same answer."),
-    ] = None,
-) -> str | None:
-    """The client's name for this request; raises Problem for one that cannot be a name."""
-    if idempotency_key is None:
-        return None
-    try:
-        return _KEY.validate_python(idempotency_key)
-    except ValidationError:
-        message = (
-            f"An Idempotency-Key has 1 to {IDEMPOTENCY_KEY_CHARACTERS_MAX} visible characters."
-        )
-        raise Problem(400, "BAD_IDEMPOTENCY_KEY", message) from None
+IdempotencyKeyHeader = Annotated[
+    IdempotencyKey | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Makes sending the same request again safe: one job, the same answer.",
+    ),
+]
+
+Value = TypeVar("Value")
+Shape = TypeVar("Shape", bound=BaseModel)
 
 
-IdempotencyKeyHeader = Annotated[str | None, Depends(get_idempotency_key)]
-
-Body = TypeVar("Body", bound=BaseModel)
-
-
-def validated(shape: type[Body], value: object) -> Body:
+def validated(shape: type[Shape], value: object) -> Shape:
     """A value in a shape; raises what the framework raises for a body that does not fit."""
     try:
         return shape.model_validate(value)
     except ValidationError as error:
-        details = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
-        raise RequestValidationError(details) from None
+        raise _invalid("body", error) from None
+
+
+def validated_json(shape: type[Shape], request: Request, body: bytes) -> Shape:
+    """A JSON body in a shape; raises Problem, and what the framework raises."""
+    if content_type_of(request) != JSON:
+        raise Problem(415, "UNSUPPORTED_CONTENT_TYPE", f"Send the body as {JSON}.")
+    try:
+        return shape.model_validate_json(body)
+    except ValidationError as error:
+        raise _invalid("body", error) from None
+
+
+def validated_header(kind: TypeAdapter[Value], name: str, value: str) -> Value:
+    """A header's value; raises what the framework raises for one that does not fit."""
+    try:
+        return kind.validate_python(value)
+    except ValidationError as error:
+        raise _invalid(f"header.{name}", error) from None
+
+
+def _invalid(place: str, error: ValidationError) -> RequestValidationError:
+    return RequestValidationError(
+        [{**each, "loc": (place, *each["loc"])} for each in error.errors()]
+    )
 
 
 def json_object(text: bytes | str, field: str) -> dict[str, Any]:

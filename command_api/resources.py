@@ -1,9 +1,7 @@
 """What the routes work with: opened once by the lifespan, reached through the request."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import Depends, Request
 from redis.asyncio import Redis
 
 from command_api.accounts.logins import Logins
@@ -56,12 +54,3 @@ class Resources:
     results: Results
     logins: Logins
     users: Users
-
-
-def get_resources(request: Request) -> Resources:
-    """The resources of the application that got this request."""
-    resources: Resources = request.app.state.resources
-    return resources
-
-
-WithResources = Annotated[Resources, Depends(get_resources)]

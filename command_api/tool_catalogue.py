@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -28,6 +29,8 @@ UNKNOWN_SECONDS: Final = 1.0
 """How long a name is believed to be nobody's."""
 COUNT_SECONDS: Final = 1.0
 NAMES_REMEMBERED_MAX: Final = 2_000
+
+_id_of = lru_cache(maxsize=NAMES_REMEMBERED_MAX)(tool_id)
 
 FindTools = Callable[[], Awaitable[Sequence[UUID]]]
 
@@ -59,7 +62,7 @@ class ToolCatalogue:
 
     async def offer(self, name: str) -> CachedOffer:
         """What the tool of this name offers; raises ToolNotFound, LogUnavailable."""
-        key = tool_id(name)
+        key = _id_of(name)
         known = self._known.get(key)
         if known is None or known.fresh_until <= self._now():
             known = await self._renew(key, known)

@@ -5,21 +5,18 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from fastapi.security import OAuth2PasswordRequestForm
 
-from command_api.accounts.logins import TokenPair
+from command_api.accounts.logins import Logins, TokenPair
 from command_api.bodies import RefreshBody, TokenBody
-from command_api.requests import content_type_of, json_object, validated
-from command_api.resources import WithResources
+from command_api.requests import FORM, JSON, content_type_of, json_object, validated
+from command_api.resources import Resources
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
-FORM: Final = "application/x-www-form-urlencoded"
 UNKNOWN_ADDRESS: Final = "unknown"
 REFRESH_BODY: Final = {
     "requestBody": {
         "required": True,
-        "content": {
-            kind: {"schema": RefreshBody.model_json_schema()} for kind in (FORM, "application/json")
-        },
+        "content": {kind: {"schema": RefreshBody.model_json_schema()} for kind in (FORM, JSON)},
     }
 }
 
@@ -35,27 +32,36 @@ async def get_refresh_token(request: Request) -> str:
 RefreshToken = Annotated[str, Depends(get_refresh_token)]
 
 
+async def get_logins(request: Request) -> Logins:
+    """What turns passwords into tokens."""
+    resources: Resources = request.app.state.resources
+    return resources.logins
+
+
+WithLogins = Annotated[Logins, Depends(get_logins)]
+
+
 @router.post("/token")
 async def log_in(
     request: Request,
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
-    resources: WithResources,
+    logins: WithLogins,
 ) -> TokenBody:
     """Log in with a user name and a password."""
     address = request.client.host if request.client else UNKNOWN_ADDRESS
-    return _body(await resources.logins.grant(form.username, form.password, address))
+    return _body(await logins.grant(form.username, form.password, address))
 
 
 @router.post("/refresh", openapi_extra=REFRESH_BODY)
-async def refresh(token: RefreshToken, resources: WithResources) -> TokenBody:
+async def refresh(token: RefreshToken, logins: WithLogins) -> TokenBody:
     """Trade a refresh token for a new pair; each is good for one use."""
-    return _body(await resources.logins.refresh(token))
+    return _body(await logins.refresh(token))
 
 
 @router.post("/revoke", openapi_extra=REFRESH_BODY)
-async def revoke(token: RefreshToken, resources: WithResources) -> dict[str, str]:
+async def revoke(token: RefreshToken, logins: WithLogins) -> dict[str, str]:
     """End the login that a refresh token belongs to; an unknown token is no error (RFC 7009)."""
-    await resources.logins.revoke(token)
+    await logins.revoke(token)
     return {}
 
 

@@ -10,24 +10,19 @@ from command_api.bodies import JobAccepted, JobBody, OutputInputBody, UploadInpu
 from command_api.commands import CancelJob, JobInput, OutputInput, RetryJob, SubmitJob, UploadInput
 from command_api.principals import Client
 from command_api.provisional_blobs import ProvisionalBlobs
-from command_api.requests import IdempotencyKeyHeader, RequestId
-from command_api.resources import WithResources
+from command_api.requests import IdempotencyKeyHeader
+from command_api.routes.lean_route import LeanRoute
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 
-@router.post("", status_code=202, response_model=JobAccepted)
 async def submit_job(
-    body: JobBody,
-    principal: Client,
-    resources: WithResources,
-    request_id: RequestId,
-    key: IdempotencyKeyHeader,
+    body: JobBody, caller: Client, idempotency_key: IdempotencyKeyHeader = None
 ) -> Response:
     """Run a tool on files that were uploaded before, or that other jobs made."""
     command = SubmitJob(
-        principal=principal,
-        request_id=request_id,
+        principal=caller.principal,
+        request_id=caller.request_id,
         tool=body.tool,
         options=body.options,
         inputs=tuple(_input(each) for each in body.inputs),
@@ -35,30 +30,38 @@ async def submit_job(
         priority=body.priority,
         run_at=body.run_at,
         labels=body.labels,
-        idempotency_key=key,
+        idempotency_key=idempotency_key,
     )
-    async with ProvisionalBlobs(resources.blobs) as blobs:
-        job = await resources.handlers.submit_job(command, blobs)
+    async with ProvisionalBlobs(caller.resources.blobs) as blobs:
+        job = await caller.resources.handlers.submit_job(command, blobs)
     structlog.contextvars.bind_contextvars(job_id=str(job.job_id))
-    return job_accepted(job, resources.links)
+    return job_accepted(job, caller.resources.links)
+
+
+router.add_api_route(
+    "",
+    submit_job,
+    methods=["POST"],
+    status_code=202,
+    response_model=JobAccepted,
+    route_class_override=LeanRoute,
+)
 
 
 @router.post("/{job_id}/cancel", status_code=202, response_model=JobAccepted)
-async def cancel_job(
-    job_id: UUID, principal: Client, resources: WithResources, request_id: RequestId
-) -> Response:
+async def cancel_job(job_id: UUID, caller: Client) -> Response:
     """Call a job off, whatever it is doing."""
-    command = CancelJob(principal=principal, request_id=request_id, job_id=job_id)
-    return job_accepted(await resources.handlers.steer_job.cancel(command), resources.links)
+    command = CancelJob(principal=caller.principal, request_id=caller.request_id, job_id=job_id)
+    job = await caller.resources.handlers.steer_job.cancel(command)
+    return job_accepted(job, caller.resources.links)
 
 
 @router.post("/{job_id}/retry", status_code=202, response_model=JobAccepted)
-async def retry_job(
-    job_id: UUID, principal: Client, resources: WithResources, request_id: RequestId
-) -> Response:
+async def retry_job(job_id: UUID, caller: Client) -> Response:
     """Queue a failed or cancelled job again, with fresh attempts."""
-    command = RetryJob(principal=principal, request_id=request_id, job_id=job_id)
-    return job_accepted(await resources.handlers.steer_job.retry(command), resources.links)
+    command = RetryJob(principal=caller.principal, request_id=caller.request_id, job_id=job_id)
+    job = await caller.resources.handlers.steer_job.retry(command)
+    return job_accepted(job, caller.resources.links)
 
 
 def _input(body: UploadInputBody | OutputInputBody) -> JobInput:

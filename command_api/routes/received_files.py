@@ -1,15 +1,10 @@
 """Receives files in whichever of the three ways a client sends them."""
 
-from typing import Final
-
 from starlette.requests import Request
 
-from command_api.requests import content_type_of
+from command_api.requests import JSON, MULTIPART, content_type_of
 from infrastructure.http.problems import Problem
 from infrastructure.http.uploads import Received, UploadReceiver
-
-MULTIPART: Final = "multipart/form-data"
-JSON: Final = "application/json"
 
 
 async def receive_form_or_json(request: Request, receiver: UploadReceiver, tenant: str) -> Received:

@@ -10,20 +10,20 @@ from command_api.answers import process_accepted, process_ended
 from command_api.bodies import ProcessFields, ToolProcessRequest, ToolProcessResponse
 from command_api.commands import ReceivedInput, SubmitJob, ToolName
 from command_api.handlers.submit_job import SubmittedJob
-from command_api.principals import Client
+from command_api.principals import Caller, Client
 from command_api.provisional_blobs import ProvisionalBlobs
 from command_api.requests import (
+    JSON,
+    MULTIPART,
     IdempotencyKeyHeader,
-    RequestId,
     WaitSeconds,
     json_object,
     validated,
 )
-from command_api.resources import Resources, WithResources
-from command_api.routes.received_files import JSON, MULTIPART, receive_form_or_json
+from command_api.resources import Resources
+from command_api.routes.received_files import receive_form_or_json
 from events.store.repository import LogUnavailable
 from infrastructure.http.uploads import Received
-from infrastructure.principals import Principal
 
 router = APIRouter(prefix="/tools", tags=["tools"])
 
@@ -60,20 +60,19 @@ REQUEST_BODY: Final[Mapping[str, Any]] = {
 async def process_files(
     tool: ToolName,
     request: Request,
-    principal: Client,
-    resources: WithResources,
-    request_id: RequestId,
-    key: IdempotencyKeyHeader,
+    caller: Client,
     wait: WaitSeconds,
+    idempotency_key: IdempotencyKeyHeader = None,
 ) -> Response:
     """Run a tool on the files in this request; with `Prefer: wait=N` the answer is the outcome."""
+    resources = caller.resources
     # Before a byte of the body is read: nobody should send 50 MB to a misspelt tool.
     await resources.catalogue.offer(tool)
-    received = await receive_form_or_json(request, resources.receiver, principal.tenant)
+    received = await receive_form_or_json(request, resources.receiver, caller.principal.tenant)
     async with ProvisionalBlobs(resources.blobs) as blobs:
         for file in received.files:
             blobs.add(file.blob_key)
-        command = _command(principal, request_id, tool, received, key)
+        command = _command(caller, tool, received, idempotency_key)
         if not wait or resources.endings.is_full:
             job = await _submit(command, blobs, resources)
             return process_accepted(job, resources.links, 0)
@@ -82,16 +81,14 @@ async def process_files(
             return await _ended(job, wait, resources)
 
 
-def _command(
-    principal: Principal, request_id: str, tool: ToolName, received: Received, key: str | None
-) -> SubmitJob:
+def _command(caller: Caller, tool: ToolName, received: Received, key: str | None) -> SubmitJob:
     fields = dict(received.fields)
     if isinstance(text := fields.get("options"), str):
         fields["options"] = json_object(text or "{}", "options")
     body = validated(ProcessFields, fields)
     return SubmitJob(
-        principal=principal,
-        request_id=request_id,
+        principal=caller.principal,
+        request_id=caller.request_id,
         tool=tool,
         options=body.options,
         inputs=tuple(ReceivedInput(file) for file in received.files),

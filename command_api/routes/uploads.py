@@ -9,8 +9,7 @@ from command_api.bodies import UploadBody
 from command_api.commands import ReceiveUpload
 from command_api.principals import Client
 from command_api.provisional_blobs import ProvisionalBlobs
-from command_api.requests import RequestId
-from command_api.resources import WithResources
+from command_api.requests import MULTIPART
 from command_api.routes.received_files import receive_any
 from infrastructure.filenames import FILENAME_BYTES_MAX
 from infrastructure.http.problems import Problem
@@ -21,7 +20,7 @@ REQUEST_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": {
+            MULTIPART: {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
@@ -40,23 +39,22 @@ REQUEST_BODY = {
 async def upload_file(
     request: Request,
     response: Response,
-    principal: Client,
-    resources: WithResources,
-    request_id: RequestId,
+    caller: Client,
     filename: Annotated[
         str | None,
         Query(max_length=FILENAME_BYTES_MAX, description="Of a body that is the file itself."),
     ] = None,
 ) -> UploadBody:
     """Keep one file for 24 hours: as multipart, as base64 in JSON, or as the body itself."""
-    received = await receive_any(request, resources.receiver, principal.tenant, filename)
+    resources, tenant = caller.resources, caller.principal.tenant
+    received = await receive_any(request, resources.receiver, tenant, filename)
     async with ProvisionalBlobs(resources.blobs) as blobs:
         for each in received.files:
             blobs.add(each.blob_key)
         if len(received.files) != 1:
             raise Problem(422, "ONE_FILE_EXPECTED", "An upload is one file.")
         file = received.files[0]
-        command = ReceiveUpload(principal=principal, request_id=request_id, file=file)
+        command = ReceiveUpload(principal=caller.principal, request_id=caller.request_id, file=file)
         upload = await resources.handlers.receive_upload(command, blobs)
     response.headers[POSITION] = str(upload.position)
     return UploadBody(

@@ -10,8 +10,6 @@ from command_api.accounts.users import USERS_IN_PAGE_MAX, User
 from command_api.bodies import NewUserBody, UserBody, UserChangeBody, UsersBody
 from command_api.commands import ChangeUser, CreateUser
 from command_api.principals import Administrator, CurrentUser
-from command_api.requests import RequestId
-from command_api.resources import WithResources
 
 router = APIRouter(prefix="/users", tags=["users"])
 
@@ -22,32 +20,29 @@ PAGE_DEFAULT = 50
 async def create_user(
     body: NewUserBody,
     response: Response,
-    principal: Administrator,
-    resources: WithResources,
-    request_id: RequestId,
+    caller: Administrator,
 ) -> UserBody:
     """Let somebody in."""
     command = CreateUser(
-        principal=principal,
-        request_id=request_id,
+        principal=caller.principal,
+        request_id=caller.request_id,
         username=body.username,
         password=body.password,
         role=body.role,
     )
-    user = await resources.handlers.manage_users.create(command)
-    response.headers["Location"] = resources.links.user(user.id)
+    user = await caller.resources.handlers.manage_users.create(command)
+    response.headers["Location"] = caller.resources.links.user(user.id)
     return _body(user)
 
 
 @router.get("")
 async def list_users(
-    principal: Administrator,
-    resources: WithResources,
+    caller: Administrator,
     limit: Annotated[int, Query(ge=1, le=USERS_IN_PAGE_MAX)] = PAGE_DEFAULT,
     cursor: Annotated[str | None, Query(max_length=USERNAME_CHARACTERS_MAX)] = None,
 ) -> UsersBody:
     """The users of the tenant, by name."""
-    users = await resources.users.page(principal.tenant, cursor, limit + 1)
+    users = await caller.resources.users.page(caller.principal.tenant, cursor, limit + 1)
     page = users[:limit]
     more = len(users) > limit
     return UsersBody(
@@ -57,35 +52,35 @@ async def list_users(
 
 # Before the route with a parameter, which would take `me` for an id.
 @router.get("/me")
-async def get_own_user(principal: CurrentUser, resources: WithResources) -> UserBody:
+async def get_own_user(caller: CurrentUser) -> UserBody:
     """The user whose token this is."""
-    return _body(await resources.users.get(principal.tenant, principal.user_id))
+    return _body(
+        await caller.resources.users.get(caller.principal.tenant, caller.principal.user_id)
+    )
 
 
 @router.get("/{user_id}")
-async def get_user(user_id: UUID, principal: Administrator, resources: WithResources) -> UserBody:
+async def get_user(user_id: UUID, caller: Administrator) -> UserBody:
     """One user of the tenant."""
-    return _body(await resources.users.get(principal.tenant, user_id))
+    return _body(await caller.resources.users.get(caller.principal.tenant, user_id))
 
 
 @router.patch("/{user_id}")
 async def change_user(
     user_id: UUID,
     body: UserChangeBody,
-    principal: Administrator,
-    resources: WithResources,
-    request_id: RequestId,
+    caller: Administrator,
 ) -> UserBody:
     """Give another role or password, or shut or open the account; all of its sessions end."""
     command = ChangeUser(
-        principal=principal,
-        request_id=request_id,
+        principal=caller.principal,
+        request_id=caller.request_id,
         user_id=user_id,
         role=body.role,
         password=body.password,
         is_disabled=body.disabled,
     )
-    return _body(await resources.handlers.manage_users.change(command))
+    return _body(await caller.resources.handlers.manage_users.change(command))
 
 
 def _body(user: User) -> UserBody:

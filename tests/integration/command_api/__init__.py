@@ -1,0 +1,1 @@
+"""The command API on real servers."""

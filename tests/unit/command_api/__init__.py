@@ -1,0 +1,1 @@
+"""What the command API decides without a server."""
