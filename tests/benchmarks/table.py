@@ -70,9 +70,10 @@ def rendered(rows: Sequence[Row]) -> str:
         for row in rows
     ]
     widths = [max(len(line[i]) for line in (heads, *cells)) for i in range(len(heads))]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) for line in (
-        heads, tuple("-" * width for width in widths), *cells
-    )]  # fmt: skip
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True))
+        for line in (heads, tuple("-" * width for width in widths), *cells)
+    ]
     return "\n".join(line.rstrip() for line in lines)
 
 
