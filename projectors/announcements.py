@@ -66,13 +66,12 @@ class Announcer:
         if is_large and not log.is_enabled_for(logging.DEBUG):
             return
         write = log.debug if is_large else log.info
-        for event in applied.events:
-            fact = event.fact
+        for row, fact in applied.events:
             write(
                 "event_projected",
                 request_id=fact.correlation_id,
-                aggregate_id=str(fact.originator_id),
-                topic=fact.TOPIC,
-                version=fact.originator_version,
-                position=event.position,
+                aggregate_id=str(row.originator_id),
+                topic=row.topic,
+                version=row.originator_version,
+                position=row.position,
             )

@@ -10,10 +10,10 @@ from uuid import UUID
 
 import asyncpg
 
-from events.contracts.envelope import RecordedEvent, RecordedRow
+from events.contracts.envelope import RecordedRow
 from infrastructure.postgres import Connection
 from projectors.checkpoints import Damaged, Standing
-from projectors.group import Group
+from projectors.group import Event, Group
 from projectors.parking import Poisoned, Reason
 from projectors.rows import RowsChanged
 
@@ -46,7 +46,7 @@ class Applied:
     """What a batch did."""
 
     standing: Standing
-    events: Sequence[RecordedEvent]
+    events: Sequence[Event]
     jobs: Sequence[JobState]
 
 
@@ -85,7 +85,7 @@ class Batches:
         group = self._group
         events = group.decode(rows)
         await group.load(connection, standing.generation, events)
-        group.fold(rows, events)
+        group.fold(events)
         async with connection.transaction():
             # First, so that a projector that is not the owner any more writes nothing.
             moved = await self._move(connection, standing, rows[-1].position)

@@ -5,13 +5,13 @@ their checkpoints, so that a reader who sees one of them at a position sees all 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
 from sqlalchemy import Table
 
 from events.contracts.catalogue import CLASS_OF
-from events.contracts.envelope import RecordedEvent, RecordedRow
+from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
 from events.store.codec import Codec, CodecError, UnknownTopic
 from infrastructure.metrics import PROJECTION_PARKED
@@ -23,7 +23,7 @@ from projectors.projections.job import JOB_FACTS, JobRow
 from projectors.projections.job_summary import JobSummary
 from projectors.projections.job_timeline import JobTimeline
 from projectors.projections.tool_catalogue import ToolCatalogue
-from projectors.rows import RowsChanged
+from projectors.rows import Rows, RowsChanged
 
 PLATFORM: Final = "platform"
 """The name of the one group that there is."""
@@ -31,7 +31,9 @@ PLATFORM: Final = "platform"
 _NUL: Final = b"\\u0000"
 """PostgreSQL holds no NUL in text or jsonb, so such an event is parked before it is written."""
 
-Fold = Callable[[RecordedEvent, JobRow | None, str | None], None]
+Event = tuple[RecordedRow, AnyFact]
+"""An event of the log, as it is recorded and as the fact that it tells."""
+Fold = Callable[[AnyFact, RecordedRow, JobRow | None, str | None], None]
 
 
 class Group:
@@ -51,7 +53,10 @@ class Group:
         self._folds: dict[type[AnyFact], list[Fold]] = {}
         for projection in self.projections:
             for fact in projection.handles:
-                self._folds.setdefault(fact, []).append(projection.fold)
+                folds = self._folds.setdefault(fact, [])
+                if projection is not self._jobs:
+                    folds.append(projection.fold)
+        self._topics = {fact.TOPIC for fact in self._folds}
 
     @property
     def names(self) -> list[str]:
@@ -59,14 +64,14 @@ class Group:
         return [projection.name for projection in self.projections]
 
     @property
-    def tables(self) -> list[Table]:
-        """Their read models."""
-        return [projection.rows.table for projection in self.projections]
+    def all_rows(self) -> list[Rows]:
+        """What they have folded, one for each."""
+        return [projection.rows for projection in self.projections]
 
     @property
-    def topics(self) -> list[str]:
-        """The topics that any of them folds."""
-        return [fact.TOPIC for fact in self._folds]
+    def tables(self) -> list[Table]:
+        """Their read models."""
+        return [rows.table for rows in self.all_rows]
 
     @property
     def fingerprint(self) -> str:
@@ -78,55 +83,51 @@ class Group:
         """The jobs that were folded and are not yet settled."""
         return list(self._jobs.rows.touched)
 
-    def decode(self, rows: Sequence[RecordedRow]) -> list[RecordedEvent]:
-        """The events that somebody here folds; parks what cannot be read.
+    def decode(self, rows: Sequence[RecordedRow]) -> list[Event]:
+        """The facts that somebody here folds; parks what cannot be read.
 
         Raises UnknownTopic for a topic that this version of the software does not know, unless
         such events are to be skipped.
         """
-        events: list[RecordedEvent] = []
+        events: list[Event] = []
         for row in rows:
-            fact_class = CLASS_OF.get(row.topic)
-            if fact_class is None:
-                self._unknown(UnknownTopic(row.topic))
-            elif fact_class in self._folds and not self.parking.notes(row):
-                event = self._decoded(row)
-                if event is not None:
-                    events.append(event)
+            if row.topic not in self._topics:
+                if row.topic not in CLASS_OF:
+                    self._unknown(UnknownTopic(row.topic))
+            elif not self.parking.notes(row):
+                fact = self._decoded(row)
+                if fact is not None:
+                    events.append((row, fact))
         return events
 
-    async def load(
-        self, connection: Connection, generation: int, events: Sequence[RecordedEvent]
-    ) -> None:
+    async def load(self, connection: Connection, generation: int, events: Sequence[Event]) -> None:
         """Read the rows that these events change and that are not in memory."""
         seen: set[UUID] = set()
-        begun: dict[bool, list[UUID]] = {True: [], False: []}
-        for event in events:
-            key = event.fact.originator_id
-            if key not in seen:
-                seen.add(key)
-                if event.fact.originator_version > 1:
-                    begun[type(event.fact) in JOB_FACTS].append(key)
-        await self._jobs.rows.load(connection, generation, begun[True])
-        await self._tools.rows.load(connection, generation, begun[False])
+        jobs: list[UUID] = []
+        tools: list[UUID] = []
+        for row, fact in events:
+            if row.originator_id not in seen:
+                seen.add(row.originator_id)
+                if row.originator_version > 1:
+                    (jobs if type(fact) in JOB_FACTS else tools).append(row.originator_id)
+        await self._jobs.rows.load(connection, generation, jobs)
+        await self._tools.rows.load(connection, generation, tools)
 
-    def fold(self, rows: Sequence[RecordedRow], events: Sequence[RecordedEvent]) -> None:
+    def fold(self, events: Sequence[Event]) -> None:
         """Fold these events; raises Poisoned or RowsChanged, and is then to be cleared."""
-        jobs = self._jobs
+        evolve = self._jobs.evolve
         folds = self._folds
-        position = 0
+        row: RecordedRow | None = None
         try:
-            for event in events:
-                position = event.position
-                kind = type(event.fact)
-                job, before = jobs.evolve(event) if kind in JOB_FACTS else (None, None)
+            for row, fact in events:
+                kind = type(fact)
+                job, before = evolve(fact, row) if kind in JOB_FACTS else (None, None)
                 for fold in folds[kind]:
-                    fold(event, job, before)
+                    fold(fact, row, job, before)
         except RowsChanged:
             raise
         except Exception as error:
-            row = next(row for row in rows if row.position == position)
-            raise Poisoned(row, Reason.FOLD_FAILED, error) from error
+            raise Poisoned(cast(RecordedRow, row), Reason.FOLD_FAILED, error) from error
 
     async def write(self, connection: Connection, generation: int) -> None:
         """Write all that was folded; raises RowsChanged."""
@@ -146,11 +147,24 @@ class Group:
             projection.rows.clear()
         self.parking.forget_followers()
 
-    def _decoded(self, row: RecordedRow) -> RecordedEvent | None:
+    def carried(self) -> Callable[[], None]:
+        """Remember the rows that are begun; the answer undoes all that is folded after now."""
+        begun = [(rows, rows.copy()) for rows in (self._jobs.rows, self._tools.rows)]
+
+        def undo() -> None:
+            self.clear()
+            for rows, copies in begun:
+                for key, row in copies.items():
+                    rows.add(key, row)  # type: ignore[arg-type]
+
+        return undo
+
+    def _decoded(self, row: RecordedRow) -> AnyFact | None:
+        state = row.state
         try:
-            if _NUL in row.state:
+            if _NUL in state:
                 raise CodecError("holds a NUL")
-            return self._codec.decode_row(row)
+            return self._codec.decode(row.topic, state, row.originator_id, row.originator_version)
         except UnknownTopic as error:
             self._unknown(error)
         except CodecError as error:

@@ -69,7 +69,7 @@ class Parking:
 
     def notes(self, row: RecordedRow) -> bool:
         """The same as `holds`; and notes the event, if so."""
-        if not self.holds(row):
+        if not self._first or not self.holds(row):
             return False
         self._noted.setdefault(row.position, (row, Reason.FOLLOWS_PARKED))
         return True

@@ -5,9 +5,9 @@ the same rows, whether they come one by one, in batches, or (in a rebuild) one a
 other. So it may rely on the order of events within an aggregate, and on no other order.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
-from events.contracts.envelope import RecordedEvent
+from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
 from projectors.projections.job import JobRow
 from projectors.rows import Rows
@@ -36,10 +36,12 @@ class Projection(Protocol):
         """What it has folded and what is not written yet."""
         ...
 
-    def fold(self, event: RecordedEvent, job: JobRow | None, status_before: str | None) -> None:
-        """Fold one event.
+    def fold(
+        self, fact: Any, row: RecordedRow, job: JobRow | None, status_before: str | None
+    ) -> None:
+        """Fold one fact, which stands in the log at `row`.
 
-        `job` is the job that the event happened to, as it stands after it, and `status_before` the
-        status it had before it (None for a new one); both are None for facts of anything else.
+        `job` is the job that it happened to, as it stands after it, and `status_before` the status
+        that the job had before it (None for a new one); both are None for facts of anything else.
         """
         ...

@@ -6,6 +6,7 @@ beside rows that are there, or, in a rebuild, as records to copy into an empty t
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from operator import attrgetter
 from typing import Any, Final, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -48,7 +49,7 @@ class Rows(Protocol):
         """Forget everything: what was folded did not happen."""
         ...
 
-    def take(self, *, but: UUID | None = None) -> list[Record]:
+    def take(self, *, but: UUID | None = None) -> Sequence[Record]:
         """Hand over what was folded, to be copied; more may follow of the aggregate `but`."""
         ...
 
@@ -78,12 +79,10 @@ class KeyedRows(Generic[R]):
         self._change_of = attrgetter(key, *changing)
         self._columns_changing = [table.c[name] for name in (key, *changing)]
         self._rows: dict[UUID, R] = {}
+        self.get = self._rows.get
+        """The row of a key, if it is loaded or was just added."""
         self._added: dict[UUID, R] = {}
         self._changed: dict[UUID, R] = {}
-
-    def get(self, key: UUID) -> R | None:
-        """The row, if it is loaded or was just added."""
-        return self._rows.get(key)
 
     def add(self, key: UUID, row: R) -> None:
         """A row that is new."""
@@ -141,16 +140,18 @@ class KeyedRows(Generic[R]):
         self._added.clear()
         self._changed.clear()
 
-    def take(self, *, but: UUID | None = None) -> list[Record]:
+    def take(self, *, but: UUID | None = None) -> Sequence[Record]:
         """See `Rows.take`."""
-        kept = {key: row for key, row in self._added.items() if key == but}
-        taken: list[Record] = [
-            self._record_of(row) for key, row in self._added.items() if key != but
-        ]
+        kept = self._added.pop(but, None) if but is not None else None
+        taken = [self._record_of(row) for row in self._added.values()]
         self.clear()
-        for key, row in kept.items():
-            self.add(key, row)
+        if but is not None and kept is not None:
+            self.add(but, kept)
         return taken
+
+    def copy(self) -> dict[UUID, R]:
+        """The rows that were added, as they stand now."""
+        return {key: copy(row) for key, row in self._added.items()}
 
 
 class AppendedRows:
@@ -176,7 +177,7 @@ class AppendedRows:
         """See `Rows.clear`."""
         self._records.clear()
 
-    def take(self, *, but: UUID | None = None) -> list[Record]:
+    def take(self, *, but: UUID | None = None) -> Sequence[Record]:
         """See `Rows.take`."""
         taken = list(self._records)
         self._records.clear()
@@ -213,13 +214,18 @@ class Sums:
         """See `Rows.clear`."""
         self._sums.clear()
 
-    def take(self, *, but: UUID | None = None) -> list[Record]:
-        """See `Rows.take`: nothing while an aggregate may still follow, all of it at the end."""
-        if but is not None:
-            return []
+    def take(self, *, but: UUID | None = None) -> Sequence[Record]:
+        """See `Rows.take`; what follows of any aggregate is to be added to it, see `merge`."""
         taken = self._records()
         self._sums.clear()
         return taken
+
+    def merge(self, records: Sequence[Record]) -> None:
+        """Add records that were taken from other sums of the same table."""
+        keys = len(self._columns) - len(self._zero)
+        for record in records:
+            for column, amount in enumerate(record[keys:]):
+                self.add(tuple(record[:keys]), amount, column)
 
     def _records(self) -> list[Record]:
         return [(*key, *sums) for key, sums in self._sums.items()]

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from events.contracts import job as facts
-from events.contracts.envelope import RecordedEvent
+from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
 from projectors.projections.job import JOB_FACTS, JobRow
 from projectors.read_models.counters import job_counters, outcome_counters
@@ -28,13 +28,15 @@ class JobCounters:
     def __init__(self) -> None:
         self.rows = Sums(job_counters)
 
-    def fold(self, event: RecordedEvent, job: JobRow | None, status_before: str | None) -> None:
+    def fold(
+        self, fact: Any, row: RecordedRow, job: JobRow | None, status_before: str | None
+    ) -> None:
         """See `Projection.fold`."""
         if job is None or job.status == status_before:
             return
         if status_before is not None:
-            self.rows.add((job.tenant, job.tool, str(status_before)), -1)
-        self.rows.add((job.tenant, job.tool, str(job.status)), 1)
+            self.rows.add((job.tenant, job.tool, status_before), -1)
+        self.rows.add((job.tenant, job.tool, job.status), 1)
 
 
 class OutcomeCounters:
@@ -55,11 +57,12 @@ class OutcomeCounters:
     def __init__(self) -> None:
         self.rows = Sums(outcome_counters)
 
-    def fold(self, event: RecordedEvent, job: JobRow | None, status_before: str | None) -> None:
+    def fold(
+        self, fact: Any, row: RecordedRow, job: JobRow | None, status_before: str | None
+    ) -> None:
         """See `Projection.fold`."""
         if job is None:
             return
-        fact = event.fact
         counted = COUNTED[type(fact)](fact)
         if not counted:
             return

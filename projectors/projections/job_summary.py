@@ -1,9 +1,8 @@
 """Projects jobs as they stand now."""
 
-from typing import Final
-from uuid import UUID
+from typing import Any, Final
 
-from events.contracts.envelope import RecordedEvent
+from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
 from events.contracts.job import JobSubmitted
 from events.contracts.values import FINAL_STATUSES
@@ -24,25 +23,27 @@ class JobSummary:
             job_summary, "job_id", JobRow, CHANGING, is_done=_is_final
         )
 
-    def evolve(self, event: RecordedEvent) -> tuple[JobRow, str | None]:
-        """Fold one event; returns the row after it and the status before it."""
-        fact = event.fact
-        key: UUID = fact.originator_id
-        if type(fact) is JobSubmitted:
-            job = submitted(fact, event.position)
-            self.rows.add(key, job)
+    def evolve(self, fact: Any, row: RecordedRow) -> tuple[JobRow, str | None]:
+        """Fold one fact; returns the job after it and the status before it."""
+        kind = type(fact)
+        if kind is JobSubmitted:
+            job = submitted(fact, row.position)
+            self.rows.add(job.job_id, job)
             return job, None
+        key = fact.originator_id
         found = self.rows.get(key)
         if found is None:
-            raise RowsChanged(f"job_summary: no row before position {event.position}")
+            raise RowsChanged(f"job_summary: no row before position {row.position}")
         before = found.status
-        FOLDS[type(fact)](found, fact)
+        FOLDS[kind](found, fact)
         found.version = fact.originator_version
-        found.position = event.position
+        found.position = row.position
         self.rows.change(key, found)
         return found, before
 
-    def fold(self, event: RecordedEvent, job: JobRow | None, status_before: str | None) -> None:
+    def fold(
+        self, fact: Any, row: RecordedRow, job: JobRow | None, status_before: str | None
+    ) -> None:
         """Nothing is left to do: `evolve` came first."""
 
 

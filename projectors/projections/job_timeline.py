@@ -1,12 +1,12 @@
 """Projects the history of jobs, one row for each event."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from events.contracts import job as facts
-from events.contracts.envelope import RecordedEvent
+from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
 from projectors.projections.job import JobRow
 from projectors.read_models.job_timeline import job_timeline
@@ -42,19 +42,20 @@ class JobTimeline:
     def __init__(self) -> None:
         self.rows = AppendedRows(job_timeline)
 
-    def fold(self, event: RecordedEvent, job: JobRow | None, status_before: str | None) -> None:
+    def fold(
+        self, fact: Any, row: RecordedRow, job: JobRow | None, status_before: str | None
+    ) -> None:
         """See `Projection.fold`."""
-        fact = event.fact
         self.rows.add(
             (
                 fact.originator_id,
                 fact.originator_version,
                 fact.tenant,
-                event.position,
-                fact.TOPIC,
+                row.position,
+                row.topic,
                 fact.actor,
                 fact.timestamp,
-                event.recorded_at,
+                row.recorded_at,
                 _details(fact),
             )
         )
@@ -64,7 +65,5 @@ def _details(fact: AnyFact) -> str:
     names = DETAILS[type(fact)]
     if not names:
         return NO_DETAILS
-    fields = vars(fact)
-    # A fact from before a field was added has only the default of its class.
-    shown = {name: fields[name] if name in fields else getattr(fact, name) for name in names}
-    return orjson.dumps(shown).decode()
+    # Not vars(): a fact from before a field was added has only the default of its class.
+    return orjson.dumps({name: getattr(fact, name) for name in names}).decode()

@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 
 from events.contracts import tool as facts
-from events.contracts.envelope import RecordedEvent
+from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
 from projectors.projections.job import JobRow
 from projectors.read_models.tool_catalogue import tool_catalogue
@@ -67,9 +67,11 @@ class ToolCatalogue:
         """See `Projection.handles`."""
         return frozenset(FOLDS)
 
-    def fold(self, event: RecordedEvent, job: JobRow | None, status_before: str | None) -> None:
+    def fold(
+        self, fact: Any, row: RecordedRow, job: JobRow | None, status_before: str | None
+    ) -> None:
         """See `Projection.fold`."""
-        FOLDS[type(event.fact)](self.rows, event.fact, event.position)
+        FOLDS[type(fact)](self.rows, fact, row.position)
 
 
 def _introduced(rows: KeyedRows[ToolRow], fact: facts.ToolIntroduced, position: int) -> None:

@@ -1,0 +1,167 @@
+"""Makes logs of jobs that live every kind of life, at random but always the same for one seed."""
+
+import random
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from events.contracts.envelope import RecordedRow
+from events.contracts.fact import AnyFact
+from events.contracts.values import FileRef, JobStatus, Origin, SealedText
+from events.domain.job import Failure, Job, JobRequest
+from events.domain.tool import Offer, Tool
+from events.domain.upload import Upload
+from events.store.codec import Codec
+from tests.fixtures.events import NOON
+
+STEPS_MAX = 14
+TENANTS = ("acme", "globex")
+TOOLS = ("no-op", "checksum", "image-converter")
+
+
+class Histories:
+    """Invents what happens, one fact after the other, by the rules of the aggregates."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.random = random.Random(seed)
+        self.now: datetime = NOON
+        self._commands = 0
+
+    def origin(self, tenant: str = "acme") -> Origin:
+        """The envelope of the next command, a while after the last."""
+        self.now += timedelta(milliseconds=self.random.randrange(1, 400_000))
+        self._commands += 1
+        return Origin(
+            tenant=tenant,
+            actor=self.random.choice(("user:1", "worker:7", "clock")),
+            command_id=str(UUID(int=self.random.getrandbits(128))),
+            correlation_id=f"request-{self._commands}",
+            causation_id=f"request-{self._commands}",
+            at=self.now,
+        )
+
+    def new_id(self) -> UUID:
+        """An id of no particular order."""
+        return UUID(int=self.random.getrandbits(128), version=4)
+
+    def file(self) -> FileRef:
+        """One file."""
+        return FileRef(
+            name=SealedText(f"s1.{self.random.getrandbits(40):x}"),
+            media_type="image/png",
+            size_bytes=self.random.randrange(1, 10**6),
+            sha256=f"{self.random.getrandbits(256):064x}",
+            blob_key=f"acme/{self.new_id()}",
+        )
+
+    def submit(self) -> Job:
+        """A new job."""
+        tokens = self.random.sample(('a"b', "c,d", "e\\f", "{g}"), self.random.randrange(3))
+        request = JobRequest(
+            owner=self.random.choice(("user:1", "user:2")),
+            tool=self.random.choice(TOOLS),
+            tool_version="1",
+            options=SealedText("s1.options"),
+            inputs=[self.file() for _ in range(self.random.randrange(3))],
+            priority=self.random.randrange(-3, 4),
+            run_at=self.now + timedelta(days=1) if self.random.random() < 0.2 else None,
+            labels=SealedText("s1.labels") if tokens else None,
+            label_tokens=tokens,
+            attempts_max=self.random.randrange(1, 4),
+            retention_seconds=self.random.choice((1, 10**6)),
+        )
+        return Job.submit(self.new_id(), request, self.origin(self.random.choice(TENANTS)))
+
+    def step(self, job: Job) -> None:
+        """Let one thing happen to a job that may happen to it now."""
+        origin = self.origin(job.tenant)
+        if self.random.random() < 0.05:
+            job.refuse_outcome(job.lease, "succeeded", "worker:9", origin)
+        elif job.status is JobStatus.RUNNING:
+            self._end_attempt(job, origin)
+        elif job.status is JobStatus.QUEUED and self.random.random() < 0.9:
+            job.start_attempt(f"worker:{self.random.randrange(3)}", "process", origin)
+        elif job.status in (JobStatus.SCHEDULED, JobStatus.RETRYING):
+            job.become_due(origin)
+        elif not job.status.is_final:
+            job.cancel(origin)
+        elif job.status is not JobStatus.SUCCEEDED:
+            job.reopen(origin)
+        elif not job.result_expired and job.expires_at and job.expires_at <= origin.at:
+            job.expire_result(origin)
+
+    def _end_attempt(self, job: Job, origin: Origin) -> None:
+        chance = self.random.random()
+        if chance < 0.5:
+            job.succeed(job.lease, [self.file()], 25, {"cpu_seconds": 0.5}, origin)
+        elif chance < 0.7:
+            failure = Failure("TIMEOUT", SealedText("s1.error"), permanent=chance < 0.55)
+            job.fail(job.lease, failure, 30, {}, 0.5, origin)
+        elif chance < 0.8:
+            job.expire_attempt(job.lease, origin)
+        elif chance < 0.9:
+            job.hand_back(job.lease, origin)
+        else:
+            job.cancel(origin)
+
+    def tool(self, name: str) -> list[AnyFact]:
+        """A tool that is offered, and offered again in another version."""
+        tool = Tool.introduce(name, self.origin("platform"))
+        for version in ("1", "2"):
+            offer = Offer(
+                *(version, "Does it.", ["image/*"], ["image/webp"], 1, 3),
+                *({"type": "object", "title": f"v{version}"}, 5, 60.0),
+            )
+            tool.offer(offer, self.origin("platform"))
+        return facts_of(tool)
+
+    def upload(self) -> list[AnyFact]:
+        """An upload, which no read model shows."""
+        expires = self.now + timedelta(hours=1)
+        return facts_of(
+            Upload.receive(self.new_id(), "user:1", self.file(), expires, self.origin())
+        )
+
+    def log(self, jobs: int) -> list[RecordedRow]:
+        """A log of so many jobs, their facts mixed, with tools and uploads among them."""
+        facts = [*self.tool("no-op"), *self.tool("checksum")]
+        alive: list[tuple[Job, int]] = []
+        begun = 0
+        while begun < jobs or alive:
+            if begun < jobs and (not alive or self.random.random() < 0.3):
+                begun += 1
+                job, steps = self.submit(), self.random.randrange(STEPS_MAX)
+                facts += self.upload() if self.random.random() < 0.2 else []
+            else:
+                job, steps = alive.pop(self.random.randrange(len(alive)))
+                self.step(job)
+                steps -= 1
+            facts += facts_of(job)
+            if steps > 0:
+                alive.append((job, steps))
+        return recorded(facts)
+
+
+def facts_of(aggregate: object) -> list[AnyFact]:
+    """What an aggregate has decided since it was last asked."""
+    return list(aggregate.collect_events())  # type: ignore[attr-defined]
+
+
+def recorded(facts: Sequence[AnyFact], after: int = 0) -> list[RecordedRow]:
+    """The facts as rows of a log."""
+    return list(_recorded(facts, after))
+
+
+def _recorded(facts: Sequence[AnyFact], after: int) -> Iterator[RecordedRow]:
+    codec = Codec()
+    for position, fact in enumerate(facts, after + 1):
+        stored = codec.to_stored_event(fact)
+        yield RecordedRow(
+            position=position,
+            originator_id=fact.originator_id,
+            originator_version=fact.originator_version,
+            topic=stored.topic,
+            state=stored.state,
+            tenant=fact.tenant,
+            recorded_at=fact.timestamp,
+        )

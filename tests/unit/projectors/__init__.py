@@ -1,0 +1,1 @@
+"""Tests of the projectors that need no server."""
