@@ -29,11 +29,11 @@ Lines = Callable[[], list[dict[str, Any]]]
 def lines() -> Iterator[Lines]:
     """Logging as a process has it, written to memory; undone afterwards."""
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, before = list(root.handlers), root.level, structlog.get_config()
     out = io.BytesIO()
     configure_logging("test", "DEBUG", out=out, cached=False)
     yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
-    structlog.reset_defaults()
+    structlog.configure(**before)
     structlog.contextvars.clear_contextvars()
     root.handlers, root.level = handlers, level
     logging.captureWarnings(False)
@@ -198,7 +198,6 @@ def test_levels_below_the_asked_one_are_dropped(lines: Lines) -> None:
     structlog.get_logger().warning("kept")
 
     assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["kept"]
-    structlog.reset_defaults()
 
 
 def test_a_reader_that_is_gone_does_not_stop_the_work() -> None:
