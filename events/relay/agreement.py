@@ -67,8 +67,10 @@ async def last_agreed(
 ) -> int | None:
     """The last position at which both are the same; None if the stream's oldest differs already.
 
-    Bisects: once they differ, they differ for ever after.
+    Bisects: once they differ, they differ for ever after. An empty stream tells nothing: None.
     """
+    if not state.messages:
+        return None
     low, high = state.first_seq - 1, min(state.last_seq, head)
     while low < high:
         middle = (low + high + 1) // 2

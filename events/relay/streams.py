@@ -24,7 +24,7 @@ from nats.js.api import (
     StreamConfig,
     StreamInfo,
 )
-from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from events.contracts.subjects import (
     EVENTS_STREAM,
@@ -296,13 +296,26 @@ async def _declare_consumer(
         log.warning("consumer_replaced", consumer=consumer.name)
         existing = None
     if existing is None:
-        first = await first_position() if consumer.starts_at_checkpoint else 1
-        await jetstream.add_consumer(consumer.stream, consumer.config(first))
-        log.info("consumer_created", consumer=consumer.name, first_position=first)
+        await _make_consumer(jetstream, consumer, first_position)
     elif differing := _differing(existing.config, consumer.changeable):
         config = existing.config.evolve(**consumer.changeable)
         await jetstream.add_consumer(consumer.stream, config)
         log.warning("consumer_mended", consumer=consumer.name, settings=sorted(differing))
+
+
+async def _make_consumer(
+    jetstream: JetStreamContext, consumer: Consumer, first_position: FirstPosition
+) -> None:
+    first = await first_position() if consumer.starts_at_checkpoint else 1
+    try:
+        await jetstream.add_consumer(consumer.stream, consumer.config(first))
+    except APIError:
+        # Somebody else may have made it meanwhile, with another start.
+        made = await jetstream.consumer_info(consumer.stream, consumer.name)
+        if _differing(made.config, consumer.fixed):
+            raise
+    else:
+        log.info("consumer_created", consumer=consumer.name, first_position=first)
 
 
 def _differing(config: StreamConfig | ConsumerConfig, wanted: dict[str, Any]) -> set[str]:

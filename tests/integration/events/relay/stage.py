@@ -25,6 +25,7 @@ from infrastructure.settings import NatsSettings, PostgresSettings
 
 DEADLINE_SECONDS: Final = 30.0
 POLL: Final = 0.02
+AWAY: tuple[type[BaseException], ...] = (*UNAVAILABLE, NotFoundError)
 TOPIC: Final = "magictoolbox.job.submitted"
 
 
@@ -38,7 +39,7 @@ async def until(
             answer = condition()
             if await answer if isawaitable(answer) else answer:
                 return
-        except (*UNAVAILABLE, NotFoundError):
+        except AWAY:
             pass
         assert time.monotonic() < deadline, "it never came true"
         await asyncio.sleep(POLL)
@@ -70,7 +71,7 @@ class Stage:
     """What a test acts on."""
 
     def __init__(self, database_url: str, nats_url: str, **nats: Any) -> None:
-        self.postgres = PostgresSettings(database_url=database_url)  # type: ignore[arg-type]
+        self.postgres = PostgresSettings(database_url=database_url)
         self.nats = NatsSettings(nats_url=nats_url, **nats)
         self._appender = PostgresAppender(database_url, Role.COMMAND_API)
         self._broker = Broker(self.nats, "test")
@@ -118,6 +119,10 @@ class Stage:
         for relay in self._relays:
             relay.loop.wake()
         return last
+
+    def ring(self, subject: str) -> None:
+        """Poke whoever listens."""
+        self._broker.ring(subject)
 
     async def stream(self) -> StreamInfo:
         """What the stream says of itself."""

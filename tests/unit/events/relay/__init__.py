@@ -1,0 +1,1 @@
+"""The parts of the relay that need no server."""
