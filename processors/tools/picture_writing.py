@@ -24,7 +24,8 @@ from processors.tools.picture_options import PictureOptions
 from processors.tools.pixels import Picture, check_size, in_plain_colours, opened, parsing, read
 
 PLAIN_MODES = frozenset({"L", "RGB", "RGBA"})
-KEEP_METADATA = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "AVIF"})
+KEEP_EXIF = frozenset({"JPEG", "PNG", "WEBP", "AVIF"})
+KEEP_PROFILE = frozenset({*KEEP_EXIF, "TIFF"})
 TURNED = frozenset({5, 6, 7, 8})
 """Orientations in EXIF that swap width and height."""
 DRAFT_FACTOR = 2
@@ -106,19 +107,27 @@ def write(
 ) -> None:
     """Encode all frames of a picture."""
     frames = picture.frames
-    embeds = not wishes.strip_metadata and frames[0].mode in PLAIN_MODES
-    profile = b"" if embeds else picture.profile
+    kept = {} if wishes.strip_metadata else _metadata(picture, kind)
+    profile = b"" if kept.get("icc_profile") else picture.profile
     for index, frame in enumerate(frames):
         plain = in_plain_colours(frame, profile, sixteen_bits=kind.has_sixteen_bits)
         frames[index] = _bare(_fitted(shape(plain), kind, wishes.background))
-    options = _encoder_options(kind, wishes, frames[0].size)
-    if not wishes.strip_metadata and kind.encoder in KEEP_METADATA:
-        options |= {"exif": _exif(picture)}
-    if embeds and kind.encoder in KEEP_METADATA:
-        options |= {"icc_profile": picture.profile or None}
+    options = _encoder_options(kind, wishes, frames[0].size) | kept
     if len(frames) > 1:
         options |= _frame_options(picture, kind)
     frames[0].save(path, kind.encoder, **options)
+
+
+def _metadata(picture: Picture, kind: PictureFormat) -> dict[str, Any]:
+    """What goes along with the pixels; a profile only where they stay as they are."""
+    kept: dict[str, Any] = {}
+    if kind.encoder in KEEP_PROFILE and picture.frames[0].mode in PLAIN_MODES:
+        kept["icc_profile"] = picture.profile or None
+    if len(picture.exif) and kind.encoder in KEEP_EXIF:
+        kept["exif"] = _exif(picture)
+    elif len(picture.exif):
+        picture.notes.append(f"The EXIF was left out: a {kind.encoder} written here has none.")
+    return kept
 
 
 def _exif(picture: Picture) -> bytes:

@@ -118,6 +118,13 @@ def animated(
     )
 
 
+def sparse_gif(width: int, height: int, frames: int) -> bytes:
+    """A GIF of a few bytes a frame, each of which changes one pixel of a large canvas."""
+    header = struct.pack("<6sHHBBB", b"GIF89a", width, height, 0x80, 0, 0)
+    frame = struct.pack("<BHHHHB", 0x2C, 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    return header + b"\0\0\0\xff\xff\xff" + frame * frames + b";"
+
+
 def png_header(width: int, height: int) -> bytes:
     """A PNG that claims a size and holds next to nothing."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
