@@ -1,0 +1,298 @@
+"""Runs one claimed job from its claim to its outcome.
+
+While the tool runs, the attempt can be ended from outside: because the job was called off, because
+its lease was lost, or because the worker leaves and hands it back. Once it has begun to report it
+goes through with that: the lease decides whether the report counts. Whatever happens, the private
+folder is gone afterwards, and no blob stays that nothing refers to.
+"""
+
+import asyncio
+import random
+import time
+import traceback
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final, assert_never
+
+import orjson
+import structlog
+
+from events.contracts.values import FileRef, JobStatus, Origin, SealedText
+from events.domain.job import Failure, Job
+from events.store.sealing import Seal, SealBroken
+from infrastructure import metrics
+from processors.claims import Claim
+from processors.files import Files
+from processors.keys import Keys, KeysUnavailable
+from processors.lease import Leases, Loss
+from processors.progress import ProgressTold, Ring
+from processors.reports import Reports
+from processors.sandbox.run import ToolOutcome, ToolRun
+from processors.slots import Place
+from processors.tools.base import (
+    DocumentedError,
+    InputFile,
+    ToolLimits,
+    ToolProcessingError,
+    ToolTimeout,
+)
+from processors.tools.registry import AnyTool
+from processors.workspace import Workspace
+
+OPTIONS_FIELD: Final = "options"
+MESSAGE_FIELD: Final = "message"
+KEY_PAUSE_SECONDS: Final = 0.5
+STACK_CHARACTERS_MAX: Final = 8_000
+
+log = structlog.get_logger(__name__)
+
+
+class JobErased(DocumentedError):
+    """The job was erased: what it needs cannot be read any more."""
+
+    CODE = "JOB_ERASED"
+
+
+class InternalError(DocumentedError):
+    """Something went wrong that is not the file's fault; it is tried again."""
+
+    CODE = "INTERNAL_ERROR"
+    PERMANENT = False
+
+
+class Ending(Enum):
+    """Why an attempt was ended from outside."""
+
+    CANCELLED = auto()
+    SUPERSEDED = auto()
+    HANDED_BACK = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What a worker's attempts work with."""
+
+    keys: Keys
+    files: Files
+    leases: Leases
+    reports: Reports
+    ring: Ring
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Success:
+    made: ToolOutcome
+    files: list[FileRef]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: ToolProcessingError
+    seal: Seal | None
+
+
+class Attempt:
+    """One attempt of one job."""
+
+    def __init__(self, claim: Claim, equipment: Equipment) -> None:
+        """The job was claimed a moment ago."""
+        self.job = job = claim.job
+        self._lease = job.lease
+        self._tool = claim.tool
+        self._runner = claim.runner
+        self._has_folder = claim.place is Place.SANDBOX
+        self._equipment = equipment
+        self._task: asyncio.Task[None] | None = None
+        self._ending: Ending | None = None
+        self._is_reporting = False
+        self._began = time.monotonic()
+        self._log = log.bind(
+            tool_id=job.tool,
+            request_id=job.correlation_id,
+            job_id=str(job.id),
+            attempt=job.attempt,
+        )
+
+    async def run(self) -> None:
+        """Work, and report; never raises but when it is cancelled by somebody else than `end`."""
+        self._task = asyncio.current_task()
+        leases = self._equipment.leases
+        held = leases.hold(self.job.id, self._lease, self.job.version, self._lose)
+        self._log.info("tool_processing_started")
+        try:
+            await self._run()
+        finally:
+            leases.let_go(held)
+
+    def end(self, ending: Ending) -> None:
+        """End the attempt, unless it is reporting already or was ended before."""
+        if self._task is not None and not self._is_reporting and self._ending is None:
+            self._ending = ending
+            self._task.cancel()
+
+    def _lose(self, loss: Loss) -> None:
+        self.end(Ending.CANCELLED if loss is Loss.CANCELLED else Ending.SUPERSEDED)
+
+    async def _run(self) -> None:
+        try:
+            outcome = await self._work()
+        except asyncio.CancelledError:
+            if self._ending is None or self._task is None:
+                raise
+            self._task.uncancel()
+            await self._ended(self._ending)
+            return
+        self._is_reporting = True
+        if isinstance(outcome, _Success):
+            await self._succeeded(outcome)
+        else:
+            await self._failed(outcome)
+
+    # -- working --------------------------------------------------------------------------------
+
+    async def _work(self) -> _Success | _Failed:
+        seal = await self._seal()
+        if seal is None:
+            return _Failed(JobErased(), None)
+        try:
+            if isinstance(self._tool, ToolProcessingError):
+                raise self._tool
+            return await self._use(self._tool, seal)
+        except ToolProcessingError as error:
+            return _Failed(error, seal)
+        except SealBroken:
+            return _Failed(JobErased(), None)
+        except Exception as error:
+            stack = "".join(traceback.format_exception(error))[-STACK_CHARACTERS_MAX:]
+            return _Failed(InternalError(stack=stack), seal)
+
+    async def _use(self, tool: AnyTool, seal: Seal) -> _Success:
+        job, equipment = self.job, self._equipment
+        async with Workspace(equipment.folder) as workspace:
+            inputs: tuple[InputFile, ...] = ()
+            if job.inputs:
+                inputs = await equipment.files.bring_in(job, seal, workspace)
+            if self._has_folder or tool.output_formats:
+                workspace.make()
+            run = ToolRun(
+                tool=tool.name,
+                options=orjson.loads(seal.open(OPTIONS_FIELD, job.options)),
+                inputs=inputs,
+                folder=workspace.folder,
+                limits=_limits(tool, job),
+            )
+            made = await self._runner.run(run, ProgressTold(job, equipment.ring))
+            files: list[FileRef] = []
+            if made.outputs:
+                files = await equipment.files.store(job, seal, made.outputs)
+            return _Success(made, files)
+
+    async def _seal(self) -> Seal | None:
+        while True:
+            try:
+                return await self._equipment.keys.seal(self.job.id)
+            except KeysUnavailable:
+                # The claim stands and its lease is kept: wait for Postgres, or for the end.
+                await asyncio.sleep(KEY_PAUSE_SECONDS)
+
+    # -- reporting ------------------------------------------------------------------------------
+
+    async def _succeeded(self, success: _Success) -> None:
+        resources = _resources(success.made)
+
+        def decide(job: Job, origin: Origin) -> None:
+            job.succeed(self._lease, success.files, self._milliseconds, resources, origin)
+
+        job = await self._equipment.reports.record(self.job, decide)
+        if job is None:
+            await self._refused("succeeded")
+            await self._equipment.files.delete(file.blob_key for file in success.files)
+            return
+        self._log.info("tool_processing_completed", duration_ms=self._milliseconds)
+        self._count("succeeded")
+
+    async def _failed(self, failed: _Failed) -> None:
+        error = failed.error
+        message = SealedText("")
+        if failed.seal is not None:
+            message = failed.seal.seal(MESSAGE_FIELD, error.message)
+        failure = Failure(error.code, message, error.permanent)
+        jitter = random.random()  # noqa: S311 - spreads retries, hides nothing
+
+        def decide(job: Job, origin: Origin) -> None:
+            job.fail(self._lease, failure, self._milliseconds, {}, jitter, origin)
+
+        self._log.warning(
+            "tool_processing_failed",
+            duration_ms=self._milliseconds,
+            code=error.code,
+            permanent=error.permanent,
+            # Without the message: it is for the file's owner and may quote the file.
+            stack=error.stack or "".join(traceback.format_tb(error.__traceback__)),
+        )
+        job = await self._equipment.reports.record(self.job, decide)
+        if job is None:
+            await self._refused("failed")
+            return
+        is_final = job.status is JobStatus.FAILED
+        self._count(_outcome(error, is_final))
+        if is_final:
+            metrics.JOBS_FAILED.labels(metrics.TOOL_LABEL.of(self.job.tool)).inc()
+
+    async def _refused(self, outcome: str) -> None:
+        self._log.warning("late_outcome_refused", lease=self._lease, outcome=outcome)
+        metrics.LATE_OUTCOMES_REFUSED.inc()
+        self._count("lost")
+        await self._equipment.reports.refuse(self.job.id, self._lease, outcome)
+
+    async def _ended(self, ending: Ending) -> None:
+        """The tool was stopped; say so where somebody needs to know."""
+        self._log.info("attempt_ended", ending=ending.name.lower(), duration_ms=self._milliseconds)
+        match ending:
+            case Ending.CANCELLED:
+                metrics.LEASES_LOST.inc()
+                self._count("cancelled")
+            case Ending.SUPERSEDED:
+                metrics.LEASES_LOST.inc()
+                await self._refused("failed")
+            case Ending.HANDED_BACK:
+                self._is_reporting = True
+                await self._equipment.reports.record(
+                    self.job, lambda job, origin: job.hand_back(self._lease, origin)
+                )
+                self._count("released")
+            case _:
+                assert_never(ending)
+
+    @property
+    def _milliseconds(self) -> int:
+        return int((time.monotonic() - self._began) * 1000)
+
+    def _count(self, outcome: str) -> None:
+        tool = metrics.TOOL_LABEL.of(self.job.tool)
+        metrics.ATTEMPTS.labels(tool, outcome).inc()
+        metrics.ATTEMPT_SECONDS.labels(tool).observe(time.monotonic() - self._began)
+
+
+def _outcome(error: ToolProcessingError, is_final: bool) -> str:
+    if isinstance(error, ToolTimeout):
+        return "timed_out"
+    return "failed" if is_final else "retrying"
+
+
+def _limits(tool: AnyTool, job: Job) -> ToolLimits:
+    """The tool's limits, with the deadline that the job was accepted with."""
+    if tool.limits.wall_seconds == job.timeout_seconds:
+        return tool.limits
+    return replace(tool.limits, wall_seconds=job.timeout_seconds)
+
+
+def _resources(made: ToolOutcome) -> dict[str, float]:
+    resources: dict[str, float] = {}
+    if made.peak_rss_bytes is not None:
+        resources["peak_rss_bytes"] = made.peak_rss_bytes
+    if made.cpu_seconds is not None:
+        resources["cpu_seconds"] = made.cpu_seconds
+    return resources

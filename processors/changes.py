@@ -1,0 +1,139 @@
+"""What a stretch of the log does to the tables of work, boiled down to its net effect.
+
+A job that was submitted and ended within the stretch leaves no trace at all. For each job a stretch
+holds one of three things: its whole row, a move of a row that is there already, or its end.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class State(StrEnum):
+    """What a job that has not ended is waiting for."""
+
+    QUEUED = "queued"
+    """For a worker."""
+    RUNNING = "running"
+    """For its worker's outcome."""
+    DUE = "due"
+    """For a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where one event took a job."""
+
+    state: State
+    version: int
+    position: int
+    since: datetime
+    place: int | None = None
+    """Its new place in the queue; None: the place that it had."""
+    due_at: datetime | None = None
+    lease: int | None = None
+    """None: the lease that it had."""
+    worker: str | None = None
+
+
+@dataclass(slots=True)
+class WaitingJob:
+    """What the dispatcher has to know of a job, apart from where it is."""
+
+    job_id: UUID
+    tenant: str
+    queue: str
+    priority: int
+    tool: str
+    timeout_seconds: float
+
+
+@dataclass(slots=True)
+class JobRow:
+    """One row of `work.jobs`."""
+
+    job: WaitingJob
+    step: Step
+    place: int
+    lease: int = 0
+    is_first: bool = False
+    """Whether no row of this job was ever written."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """The net effect of the events up to a position."""
+
+    rows: dict[UUID, JobRow] = field(default_factory=dict)
+    steps: dict[UUID, Step] = field(default_factory=dict)
+    ended: set[UUID] = field(default_factory=set)
+    results: dict[UUID, datetime] = field(default_factory=dict)
+    results_gone: set[UUID] = field(default_factory=set)
+    uploads: dict[UUID, datetime] = field(default_factory=dict)
+    uploads_gone: set[UUID] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        """How many rows it touches."""
+        jobs = len(self.rows) + len(self.steps) + len(self.ended)
+        results = len(self.results) + len(self.results_gone)
+        return jobs + results + len(self.uploads) + len(self.uploads_gone)
+
+    def enter(self, row: JobRow) -> None:
+        """A job came in, or came back."""
+        job_id = row.job.job_id
+        self.steps.pop(job_id, None)
+        self.ended.discard(job_id)
+        self.rows[job_id] = row
+
+    def move(self, job_id: UUID, step: Step) -> None:
+        """A job went on."""
+        row = self.rows.get(job_id)
+        if row is None:
+            self.steps[job_id] = _after(self.steps.get(job_id), step)
+            return
+        row.step = step
+        row.place = row.place if step.place is None else step.place
+        row.lease = row.lease if step.lease is None else step.lease
+
+    def end(self, job_id: UUID) -> None:
+        """A job has ended."""
+        row = self.rows.pop(job_id, None)
+        self.steps.pop(job_id, None)
+        if row is None or not row.is_first:
+            self.ended.add(job_id)
+
+    def keep_result(self, job_id: UUID, expires_at: datetime) -> None:
+        """Outputs exist until then."""
+        self.results_gone.discard(job_id)
+        self.results[job_id] = expires_at
+
+    def drop_result(self, job_id: UUID) -> None:
+        """The outputs are given up."""
+        self.results.pop(job_id, None)
+        self.results_gone.add(job_id)
+
+    def keep_upload(self, upload_id: UUID, expires_at: datetime) -> None:
+        """An upload exists until then."""
+        self.uploads[upload_id] = expires_at
+
+    def drop_upload(self, upload_id: UUID) -> None:
+        """The upload is given up."""
+        self.uploads.pop(upload_id, None)
+        self.uploads_gone.add(upload_id)
+
+
+def _after(earlier: Step | None, step: Step) -> Step:
+    """A step that says what it leaves open as the step before it said."""
+    if earlier is None or (step.place is not None and step.lease is not None):
+        return step
+    return Step(
+        state=step.state,
+        version=step.version,
+        position=step.position,
+        since=step.since,
+        place=earlier.place if step.place is None else step.place,
+        due_at=step.due_at,
+        lease=earlier.lease if step.lease is None else step.lease,
+        worker=step.worker,
+    )

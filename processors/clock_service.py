@@ -1,0 +1,250 @@
+"""Turns the passing of time into facts: retries that fall due, silent leases, expired files.
+
+One clock is active. Every fact is decided by its aggregate from its own history, so that a row of
+work that lags behind the log, or a second clock, changes nothing: what is no longer so is skipped.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import structlog
+
+from events.contracts.values import JobStatus, Origin
+from events.domain.aggregate import Aggregate
+from events.domain.errors import DomainError
+from events.domain.job import Job
+from events.domain.upload import Upload
+from events.store.repository import Repository, StreamConflict
+from infrastructure import metrics
+from infrastructure.blobs.base import BlobError, BlobStore, checked_key
+from infrastructure.clock import Clock, SystemClock
+from infrastructure.ids import uuid7
+from infrastructure.periodic import Counts
+from processors import work_statements as sql
+from processors.dispatcher import Lead
+from processors.session import Session
+from processors.settings import ClockSettings
+from processors.silence import Pulse, SilenceWatch
+from processors.wake import Wake
+
+RUNNING_WATCHED_MAX: Final = 20_000
+AT_ONCE_MAX: Final = 50
+SOONEST_SECONDS: Final = 0.05
+"""Between two looks: what was just appended has to reach the tables first."""
+TIDY_SECONDS: Final = 60.0
+LEFTOVER_LEASE_AGE: Final = timedelta(minutes=5)
+
+ACTOR: Final = "clock"
+
+A = TypeVar("A", bound=Aggregate)
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class ClockService:
+    """See above; a service as `ServiceLoop` runs it."""
+
+    name = "clock"
+
+    def __init__(
+        self,
+        lead: Lead,
+        session: Session,
+        repository: Repository,
+        blobs: BlobStore,
+        settings: ClockSettings,
+        *,
+        wake: asyncio.Event | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """`session` is for the clock alone; `wake` is set when something was appended."""
+        self._lead = lead
+        self._session = session
+        self._repository = repository
+        self._blobs = blobs
+        self._settings = settings
+        self._wake = Wake(wake or asyncio.Event())
+        self._clock = clock or SystemClock()
+        self._watch = SilenceWatch(settings.lease_seconds, settings.lease_seconds / 2)
+        self._leads = False
+        self._not_before = 0.0
+        self._tidy_at = 0.0
+
+    async def start(self) -> None:
+        """Nothing is opened before the first run."""
+
+    async def run_once(self) -> Counts:
+        """Look at what has come due, and append what follows from it."""
+        wait = self._not_before - self._clock.monotonic()
+        if wait > 0:
+            self._wake.within(wait)
+            return Counts()
+        try:
+            if not await self._is_leading():
+                return Counts()
+            return await self._sweep()
+        except BaseException:
+            # Touch was lost: the workers may have lost it too.
+            self._watch.forget()
+            raise
+
+    async def stop(self) -> None:
+        """Let somebody else lead."""
+        self._wake.cancel()
+        await self._session.close()
+        await self._lead.release()
+
+    async def _is_leading(self) -> bool:
+        self._not_before = self._clock.monotonic() + self._settings.sweep_seconds
+        leads = await self._lead.hold()
+        if leads != self._leads:
+            self._watch.forget()
+        self._leads = leads
+        return leads
+
+    async def _sweep(self) -> Counts:
+        most = self._settings.sweep_batch_max
+        asked_at = self._clock.monotonic()
+        rows = await self._session.fetch(sql.SWEEP, most, RUNNING_WATCHED_MAX)
+        found = _by_kind(rows)
+        silent = self._watch.look(asked_at, self._clock.monotonic(), found.pulses)
+        counts = Counts(
+            due=await self._each(self._make_due, found.ids["due"]),
+            expired=await self._each(self._expire, silent),
+            results=await self._each(self._expire_result, found.ids["result"]),
+            uploads=await self._each(self._expire_upload, found.ids["upload"]),
+            more=any(len(ids) >= most for ids in found.ids.values()),
+        )
+        await self._tidy()
+        self._plan(found, counts)
+        return counts
+
+    def _plan(self, found: "_Found", counts: Counts) -> None:
+        """See to it that the next look comes in time for what is known to come."""
+        now = self._clock.monotonic()
+        if counts.more:
+            self._not_before = now
+        moments = [now + found.next_due_seconds] if found.next_due_seconds is not None else []
+        if (silent_at := self._watch.next_at()) is not None:
+            moments += [silent_at, now + self._settings.sweep_seconds]
+        if moments:
+            soonest = max(min(moments), now + SOONEST_SECONDS)
+            self._not_before = min(self._not_before, soonest)
+            self._wake.within(soonest - now)
+
+    # -- facts ----------------------------------------------------------------------------------
+
+    async def _make_due(self, job_id: UUID) -> bool:
+        job = await self._change(Job, job_id, lambda job: job.become_due(_origin(job, self._clock)))
+        return self._told("due", job)
+
+    async def _expire(self, pulse: Pulse) -> bool:
+        self._watch.begin_anew(pulse)
+        job = await self._change(
+            Job,
+            pulse.job_id,
+            lambda job: job.expire_attempt(pulse.lease, _origin(job, self._clock)),
+        )
+        if job is not None:
+            log.warning("lease_expired", job_id=str(job.id), lease=pulse.lease, worker=job.worker)
+            tool = metrics.TOOL_LABEL.of(job.tool)
+            metrics.LEASES_EXPIRED.inc()
+            metrics.ATTEMPTS.labels(tool, "lost").inc()
+            if job.status is JobStatus.FAILED:
+                metrics.JOBS_FAILED.labels(tool).inc()
+        return self._told("lease_expired", job)
+
+    async def _expire_result(self, job_id: UUID) -> bool:
+        job = await self._change(
+            Job, job_id, lambda job: job.expire_result(_origin(job, self._clock))
+        )
+        if job is not None:
+            await self._delete([file.blob_key for file in job.outputs])
+        return self._told("result_expired", job)
+
+    async def _expire_upload(self, upload_id: UUID) -> bool:
+        upload = await self._change(
+            Upload, upload_id, lambda upload: upload.expire(_origin(upload, self._clock))
+        )
+        if upload is not None:
+            await self._delete([upload.file.blob_key])
+        return self._told("upload_expired", upload)
+
+    async def _change(
+        self, kind: type[A], aggregate_id: UUID, decide: Callable[[A], object]
+    ) -> A | None:
+        """Decide on an aggregate; None if there is nothing to decide any more."""
+        try:
+            aggregate, _ = await self._repository.change(kind, aggregate_id, decide)
+        except (DomainError, StreamConflict) as error:
+            log.debug("fact_skipped", id=str(aggregate_id), reason=type(error).__name__)
+            return None
+        return aggregate
+
+    async def _delete(self, blob_keys: Sequence[str]) -> None:
+        """Delete what was given up; what fails is left to the sweeper."""
+        for blob_key in blob_keys:
+            try:
+                await self._blobs.delete(checked_key(blob_key))
+                metrics.BLOBS_DELETED.labels("expired").inc()
+            except (BlobError, OSError):
+                log.warning("blob_not_deleted", blob_key=blob_key, exc_info=True)
+
+    def _told(self, kind: str, aggregate: object | None) -> bool:
+        if aggregate is not None:
+            metrics.CLOCK_FACTS.labels(kind).inc()
+        return aggregate is not None
+
+    async def _each(self, act: Callable[[T], Awaitable[bool]], subjects: Sequence[T]) -> int:
+        """Act on all, some at a time, so that they share loads and commits."""
+        done = 0
+        for first in range(0, len(subjects), AT_ONCE_MAX):
+            some = subjects[first : first + AT_ONCE_MAX]
+            done += sum(await asyncio.gather(*(act(subject) for subject in some)))
+        return done
+
+    async def _tidy(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._tidy_at:
+            self._tidy_at = now + TIDY_SECONDS
+            await self._session.fetch(sql.SWEEP_LEASES, LEFTOVER_LEASE_AGE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    ids: dict[str, list[UUID]]
+    pulses: list[Pulse]
+    next_due_seconds: float | None
+
+
+def _by_kind(rows: Iterable[Any]) -> _Found:
+    ids: dict[str, list[UUID]] = {"due": [], "result": [], "upload": []}
+    pulses: list[Pulse] = []
+    next_due: float | None = None
+    for row in rows:
+        match row["what"]:
+            case "next":
+                next_due = row["seconds"]
+            case "running":
+                pulses.append(Pulse(UUID(int=row["id"].int), row["lease"], row["beats"]))
+            case kind:
+                ids[kind].append(UUID(int=row["id"].int))
+    return _Found(ids, pulses, next_due)
+
+
+def _origin(aggregate: Job | Upload, clock: Clock) -> Origin:
+    """What every event of the clock says of itself."""
+    request = aggregate.correlation_id if isinstance(aggregate, Job) else str(aggregate.id)
+    return Origin(
+        tenant=aggregate.tenant,
+        actor=ACTOR,
+        command_id=str(uuid7()),
+        correlation_id=request,
+        causation_id=aggregate.cause(),
+        at=clock.now(),
+    )

@@ -1,0 +1,311 @@
+"""Folds the log into work and offers runnable jobs to workers; one dispatcher leads.
+
+It offers first and writes after: a job reaches a worker before its row is written, and one that
+ends soon enough is never written at all. Nothing depends on the order, because a lost offer is made
+again, a double one loses the claim, and a successor folds on from the checkpoint. Postgres holds
+the long queue, READY a short one, so that a cancelled job is not started.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import structlog
+
+from events.store.codec import Codec
+from infrastructure import metrics
+from infrastructure.broker import UNAVAILABLE as NATS_UNAVAILABLE
+from infrastructure.clock import Clock, SystemClock
+from infrastructure.periodic import Counts
+from processors.folding import Folding
+from processors.look_up import known_jobs
+from processors.queues import Queue, Queues
+from processors.ready import Ready
+from processors.settings import DispatcherSettings
+from processors.tail import Tail
+from processors.wake import Wake
+from processors.work import WorkStore
+
+READ_MAX: Final = 5_000
+"""Events in one batch; a full one means that there is a backlog, and nothing is offered yet."""
+CHANGES_TO_WRITE: Final = 2_000
+"""So many are written without waiting for the time."""
+CHANGES_WAITING_MAX: Final = 20_000
+STANDBY_SECONDS: Final = 1.0
+MEASURE_SECONDS: Final = 1.0
+COUNT_SECONDS: Final = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class Lead(Protocol):
+    """The right to be the one; see `infrastructure.leadership`."""
+
+    async def hold(self) -> bool:
+        """Take it if it is free, keep it if it is ours."""
+        ...
+
+    async def release(self) -> None:
+        """Give it up."""
+        ...
+
+
+@dataclass(slots=True)
+class _State:
+    """What the leading dispatcher believes; thrown away whenever it might be wrong."""
+
+    queues: Queues
+    folding: Folding
+    folded: int
+    written: int
+    changed_at: float | None = None
+    """When the oldest change came that is not being written."""
+    writing: asyncio.Task[None] | None = field(default=None)
+
+
+class Dispatcher:
+    """See above; a service as `ServiceLoop` runs it."""
+
+    name = "dispatcher"
+
+    def __init__(
+        self,
+        lead: Lead,
+        log: Tail,
+        work: WorkStore,
+        ready: Ready,
+        settings: DispatcherSettings,
+        *,
+        wake: asyncio.Event | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """`wake` is set when a run is wanted before the loop's own interval is over."""
+        self._lead = lead
+        self._log = log
+        self._work = work
+        self._ready = ready
+        self._settings = settings
+        self._wake = Wake(wake or asyncio.Event())
+        self._clock = clock or SystemClock()
+        self._codec = Codec()
+        self._state: _State | None = None
+        self._try_at = 0.0
+        self._look_at = 0.0
+        self._measure_at = 0.0
+        self._count_at = 0.0
+
+    async def start(self) -> None:
+        """Nothing is opened before the first run."""
+
+    async def run_once(self) -> Counts:
+        """Fold what is new, offer what may run, write what has waited long enough."""
+        if not await self._leads():
+            return Counts()
+        try:
+            state = self._state or await self._take_up()
+            return await self._run(state)
+        except BaseException:
+            await self._put_down()
+            raise
+
+    async def stop(self) -> None:
+        """Write what was folded and let somebody else lead."""
+        try:
+            if self._state is not None:
+                await self._write_all(self._state)
+        finally:
+            self._wake.cancel()
+            await self._put_down()
+            await self._lead.release()
+
+    async def _leads(self) -> bool:
+        if self._state is None and self._clock.monotonic() < self._try_at:
+            return False
+        self._try_at = self._clock.monotonic() + STANDBY_SECONDS
+        leads = await self._lead.hold()
+        if not leads:
+            await self._put_down()
+        return leads
+
+    async def _take_up(self) -> _State:
+        """Begin where the tables stand: whatever waits there may have to be offered."""
+        front_max = self._settings.queue_front_max
+        standing = await self._work.standing(front_max)
+        queues = Queues(front_max)
+        for front in standing.fronts:
+            queue = queues.named(front.queue)
+            queue.counted = front.depth
+            queues.fill(queue, front.jobs, is_all=front.depth <= len(front.jobs))
+        state = _State(
+            queues,
+            Folding(queues, self._codec),
+            folded=standing.position,
+            written=standing.position,
+        )
+        await self._clear_offers()
+        self._state = state
+        log.info("dispatcher_took_up", position=standing.position, queues=len(standing.fronts))
+        return state
+
+    async def _put_down(self) -> None:
+        state, self._state = self._state, None
+        if state is not None and state.writing is not None:
+            state.writing.cancel()
+            await asyncio.gather(state.writing, return_exceptions=True)
+
+    async def _clear_offers(self) -> None:
+        """What a predecessor offered would be offered twice; that is harmless, but no use."""
+        if self._ready.is_reachable:
+            try:
+                await self._ready.clear()
+            except NATS_UNAVAILABLE as error:
+                log.debug("offers_not_cleared", error=repr(error))
+
+    async def _run(self, state: _State) -> Counts:
+        if state.writing is not None and state.writing.done():
+            await self._written(state)
+        folded = await self._fold(state)
+        has_backlog = folded >= READ_MAX
+        metrics.DISPATCHER_POSITION.set(state.folded)
+        metrics.DISPATCHER_LAG_EVENTS.set(folded if has_backlog else 0)
+        offered = reoffered = 0
+        if self._ready.is_reachable and not has_backlog:
+            reoffered = await self._take_back_lost(state)
+            offered = await self._offer(state)
+            await self._refill(state)
+        await self._write_if_due(state)
+        await self._measure(state)
+        return Counts(more=has_backlog, folded=folded, offered=offered, reoffered=reoffered)
+
+    # -- folding --------------------------------------------------------------------------------
+
+    async def _fold(self, state: _State) -> int:
+        rows = await self._log.read_after(state.folded, READ_MAX)
+        if not rows:
+            return 0
+        wanted = state.folding.to_look_up(rows)
+        if wanted:
+            # Their rows have to be there.
+            await self._written(state)
+        known = await known_jobs(self._log, self._work, wanted)
+        state.folding.fold(rows, known)
+        state.folded = rows[-1].position
+        if state.changed_at is None:
+            state.changed_at = self._clock.monotonic()
+        return len(rows)
+
+    # -- offering -------------------------------------------------------------------------------
+
+    async def _offer(self, state: _State) -> int:
+        offered = 0
+        now = self._clock.monotonic()
+        for queue in state.queues:
+            jobs = queue.offer(self._settings.ready_depth - len(queue.offered), now)
+            if not jobs:
+                continue
+            try:
+                await self._ready.offer(jobs)
+            except NATS_UNAVAILABLE as error:
+                # They count as offered, and as lost a moment later.
+                log.debug("offers_not_made", error=repr(error))
+                break
+            offered += len(jobs)
+            metrics.DISPATCHER_OFFERS.labels(metrics.QUEUE_LABEL.of(queue.name)).inc(len(jobs))
+        return offered
+
+    async def _take_back_lost(self, state: _State) -> int:
+        now = self._clock.monotonic()
+        if now < self._look_at:
+            return 0
+        self._look_at = now + self._settings.offer_seconds
+        return sum([await self._take_back(queue, now) for queue in state.queues])
+
+    async def _take_back(self, queue: Queue, now: float) -> int:
+        unclaimed = queue.offered_before(now - self._settings.offer_seconds)
+        if not unclaimed:
+            return 0
+        lost = await self._ready.lost(unclaimed)
+        for job in lost:
+            queue.take_back(job)
+        if lost:
+            log.info("offers_lost", queue=queue.name, jobs=len(lost))
+            metrics.DISPATCHER_REOFFERS.labels(metrics.QUEUE_LABEL.of(queue.name)).inc(len(lost))
+        return len(lost)
+
+    async def _refill(self, state: _State) -> None:
+        """Fetch more of a long queue before its front is used up."""
+        front_max = self._settings.queue_front_max
+        for queue in state.queues:
+            if queue.is_whole or queue.waiting > front_max // 4:
+                continue
+            # Postgres has to hold all that was folded, or the front would have a hole.
+            await self._write_all(state)
+            limit = front_max - queue.waiting
+            jobs = await self._work.beyond(queue.name, queue.reach, limit)
+            state.queues.fill(queue, jobs, is_all=len(jobs) < limit)
+            self._wake.now()
+        state.queues.forget_empty()
+
+    # -- writing --------------------------------------------------------------------------------
+
+    async def _write_if_due(self, state: _State) -> None:
+        if state.changed_at is None:
+            return
+        changes = len(state.folding.changes)
+        if state.writing is not None and not state.writing.done():
+            if changes > CHANGES_WAITING_MAX:
+                await self._write_all(state)
+            return
+        waited = self._clock.monotonic() - state.changed_at
+        if waited >= self._settings.persist_seconds or changes >= CHANGES_TO_WRITE:
+            await self._written(state)
+            self._begin_to_write(state)
+        else:
+            self._wake.within(self._settings.persist_seconds - waited)
+
+    async def _write_all(self, state: _State) -> None:
+        await self._written(state)
+        if state.changed_at is not None:
+            self._begin_to_write(state)
+            await self._written(state)
+
+    def _begin_to_write(self, state: _State) -> None:
+        changes, after, position = state.folding.take_changes(), state.written, state.folded
+        state.changed_at = None
+        state.written = position
+        state.writing = asyncio.create_task(
+            self._work.persist(changes, after, position), name="work_written"
+        )
+        state.writing.add_done_callback(lambda _: self._wake.now())
+
+    async def _written(self, state: _State) -> None:
+        """Wait for a write under way; raises what it raised."""
+        if state.writing is not None:
+            writing, state.writing = state.writing, None
+            await writing
+
+    # -- measuring ------------------------------------------------------------------------------
+
+    async def _measure(self, state: _State) -> None:
+        now = self._clock.monotonic()
+        if now < self._measure_at:
+            return
+        self._measure_at = now + MEASURE_SECONDS
+        await self._count_long_queues(state, now)
+        moment = self._clock.now()
+        for queue in state.queues:
+            label = metrics.QUEUE_LABEL.of(queue.name)
+            oldest = queue.oldest()
+            age = 0.0 if oldest is None else (moment - oldest).total_seconds()
+            metrics.QUEUE_DEPTH.labels(label).set(queue.depth)
+            metrics.QUEUE_OLDEST_SECONDS.labels(label).set(max(age, 0.0))
+
+    async def _count_long_queues(self, state: _State, now: float) -> None:
+        long = [queue for queue in state.queues if not queue.is_whole]
+        if not long or now < self._count_at:
+            return
+        self._count_at = now + COUNT_SECONDS
+        await self._written(state)
+        depths = await self._work.depths()
+        for queue in long:
+            queue.counted = depths.get(queue.name, 0)

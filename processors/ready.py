@@ -1,0 +1,205 @@
+"""Offers runnable jobs on the stream READY, and finds out which offers were lost.
+
+An offer is a hint, never a promise: a lost one is made again, a double one loses the claim. Every
+worker serves every queue for now, so that all offers travel in one lane.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+import orjson
+import structlog
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+
+from events.contracts.subjects import READY_STREAM, ready_subject
+from events.contracts.values import DEFAULT_QUEUE
+from infrastructure.broker import UNAVAILABLE, Broker, Listening
+from processors.queues import Runnable
+
+LANE: Final = DEFAULT_QUEUE
+CONSUMER: Final = f"worker-{LANE}"
+ANSWER_SECONDS_MAX: Final = 2.0
+BATCHES_UNANSWERED_MAX: Final = 1_000
+
+log = structlog.get_logger(__name__)
+
+
+class BadOffer(ValueError):
+    """What came out of READY is not an offer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a worker is told: a job, and the version that queued it."""
+
+    job_id: UUID
+    version: int
+
+    @property
+    def body(self) -> bytes:
+        """As a message: the event that queued the job, named as a cause is named."""
+        return f"{self.job_id}/{self.version}".encode()
+
+    @classmethod
+    def parse(cls, body: bytes) -> "Offer":
+        """Read a message; raises BadOffer."""
+        job_id, _, version = body.decode(errors="replace").partition("/")
+        try:
+            return cls(UUID(job_id), int(version))
+        except ValueError:
+            raise BadOffer(BadOffer.__doc__) from None
+
+
+class Ready(Protocol):
+    """What the dispatcher needs of READY."""
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether an offer has a chance to arrive."""
+        ...
+
+    async def clear(self) -> None:
+        """Take back whatever is on offer."""
+        ...
+
+    async def offer(self, jobs: Sequence[Runnable]) -> None:
+        """Offer these jobs, in order; sets the sequence of each when it becomes known."""
+        ...
+
+    async def lost(self, jobs: Sequence[Runnable]) -> Sequence[Runnable]:
+        """Those of these offers that no worker will ever see, or that a worker let fall."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _StreamState:
+    created: str
+    first: int
+    last: int
+    deleted: frozenset[int]
+    delivered: int
+    """The last one that was handed to a worker."""
+
+    def holds(self, sequence: int) -> bool:
+        return self.first <= sequence <= self.last and sequence not in self.deleted
+
+
+class JetStreamReady:
+    """READY in JetStream; made and mended by the relay."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._inbox = ""
+        self._listening: Listening | None = None
+        self._unanswered: OrderedDict[str, Sequence[Runnable]] = OrderedDict()
+        self._batches = 0
+        self._created = ""
+        self._handed_out: set[int] = set()
+
+    @property
+    def is_reachable(self) -> bool:
+        """See `Ready.is_reachable`."""
+        return self._broker.connected
+
+    async def clear(self) -> None:
+        """See `Ready.clear`."""
+        self._unanswered.clear()
+        self._handed_out.clear()
+        await self._ask(f"STREAM.PURGE.{READY_STREAM}")
+
+    async def offer(self, jobs: Sequence[Runnable]) -> None:
+        """See `Ready.offer`."""
+        await self._listen()
+        client = self._broker.client
+        subject = ready_subject(LANE)
+        for job in jobs[:-1]:
+            await client.publish(subject, Offer(job.job_id, job.version).body)
+        last = Offer(jobs[-1].job_id, jobs[-1].version)
+        # One connection and one writer: the answer to the last one tells the others' place too.
+        await client.publish(subject, last.body, reply=self._expect_answer(jobs))
+
+    async def lost(self, jobs: Sequence[Runnable]) -> Sequence[Runnable]:
+        """See `Ready.lost`.
+
+        A worker claims or returns within moments what it took; what it still holds at the second
+        look, it let fall.
+        """
+        state = await self._state()
+        if state is None:
+            return []
+        if state.created != self._created:
+            self._created = state.created
+            self._handed_out.clear()
+            return jobs
+        before, self._handed_out = self._handed_out, set()
+        lost = []
+        for job in jobs:
+            if job.sequence is None or not state.holds(job.sequence) or job.sequence in before:
+                lost.append(job)
+            elif job.sequence <= state.delivered:
+                self._handed_out.add(job.sequence)
+        return lost
+
+    async def close(self) -> None:
+        """Hear no more answers."""
+        if self._listening is not None:
+            await self._listening.unsubscribe()
+            self._listening = None
+
+    async def _listen(self) -> None:
+        if self._listening is None:
+            self._inbox = self._broker.client.new_inbox()
+            self._listening = await self._broker.subscribe(f"{self._inbox}.*", self._answered)
+
+    def _expect_answer(self, jobs: Sequence[Runnable]) -> str:
+        self._batches += 1
+        reply = f"{self._inbox}.{self._batches}"
+        self._unanswered[reply] = jobs
+        if len(self._unanswered) > BATCHES_UNANSWERED_MAX:
+            self._unanswered.popitem(last=False)
+        return reply
+
+    def _answered(self, message: Msg) -> None:
+        jobs = self._unanswered.pop(message.subject, None)
+        if jobs is None or not message.data:
+            return
+        sequence = orjson.loads(message.data).get("seq")
+        if sequence is None:
+            log.warning("offer_refused", answer=message.data[:200].decode(errors="replace"))
+            return
+        for number, job in enumerate(reversed(jobs)):
+            job.sequence = sequence - number
+
+    async def _state(self) -> _StreamState | None:
+        """How READY is doing; None while it is not there."""
+        try:
+            stream, consumer = await asyncio.gather(
+                self._ask(f"STREAM.INFO.{READY_STREAM}", b'{"deleted_details":true}'),
+                self._ask(f"CONSUMER.INFO.{READY_STREAM}.{CONSUMER}"),
+            )
+        except UNAVAILABLE as error:
+            log.debug("ready_state_unknown", error=repr(error))
+            return None
+        if "error" in stream or "error" in consumer:
+            return None
+        return _StreamState(
+            created=stream["created"],
+            first=stream["state"]["first_seq"],
+            last=stream["state"]["last_seq"],
+            deleted=frozenset(stream["state"].get("deleted") or ()),
+            delivered=consumer["delivered"]["stream_seq"],
+        )
+
+    async def _ask(self, what: str, body: bytes = b"") -> dict[str, Any]:
+        try:
+            answer = await self._broker.client.request(
+                f"$JS.API.{what}", body, timeout=ANSWER_SECONDS_MAX
+            )
+        except NoRespondersError:
+            return {"error": {"description": "JetStream is not there yet"}}
+        return dict(orjson.loads(answer.data))

@@ -1,0 +1,132 @@
+"""The SQL of the tables of work, by name.
+
+Everything that a batch of events changes is one statement: it happens if the checkpoint stands
+where the batch began, and not at all if somebody else has moved it.
+"""
+
+from typing import Final
+
+_JOB: Final = (
+    "job_id, tenant, queue, priority, tool, timeout_seconds, state, version, position,"
+    " place, since, due_at, lease, worker"
+)
+
+MOVE: Final = """
+UPDATE work.checkpoints SET position = $3, moved_at = clock_timestamp()
+ WHERE name = $1 AND position = $2 RETURNING position
+"""
+"""Moves the checkpoint over events that changed nothing."""
+
+PERSIST: Final = f"""
+WITH moved AS (
+    UPDATE work.checkpoints SET position = $3, moved_at = clock_timestamp()
+     WHERE name = $1 AND position = $2 RETURNING position
+), entered AS (
+    INSERT INTO work.jobs ({_JOB})
+    SELECT e.job_id, e.tenant, e.queue, e.priority, e.tool, e.timeout_seconds, e.state, e.version,
+           e.position, e.place, e.since, e.due_at, e.lease, e.worker
+      FROM moved, unnest(
+           $4::uuid[], $5::text[], $6::text[], $7::int[], $8::text[], $9::float8[], $10::text[],
+           $11::bigint[], $12::bigint[], $13::bigint[], $14::timestamptz[], $15::timestamptz[],
+           $16::int[], $17::text[])
+           AS e ({_JOB})
+        ON CONFLICT (job_id) DO UPDATE
+       SET state = EXCLUDED.state, version = EXCLUDED.version, position = EXCLUDED.position,
+           place = EXCLUDED.place, since = EXCLUDED.since, due_at = EXCLUDED.due_at,
+           lease = EXCLUDED.lease, worker = EXCLUDED.worker
+), stepped AS (
+    UPDATE work.jobs j
+       SET state = s.state, version = s.version, position = s.position, since = s.since,
+           place = coalesce(s.place, j.place), due_at = s.due_at,
+           lease = coalesce(s.lease, j.lease), worker = s.worker
+      FROM moved, unnest(
+           $18::uuid[], $19::text[], $20::bigint[], $21::bigint[], $22::timestamptz[],
+           $23::bigint[], $24::timestamptz[], $25::int[], $26::text[])
+           AS s (job_id, state, version, position, since, place, due_at, lease, worker)
+     WHERE j.job_id = s.job_id
+), ended AS (
+    DELETE FROM work.jobs j USING moved WHERE j.job_id = ANY($27::uuid[])
+), results AS (
+    INSERT INTO work.results (job_id, expires_at)
+    SELECT r.* FROM moved, unnest($28::uuid[], $29::timestamptz[]) AS r
+        ON CONFLICT (job_id) DO UPDATE SET expires_at = EXCLUDED.expires_at
+), results_gone AS (
+    DELETE FROM work.results r USING moved WHERE r.job_id = ANY($30::uuid[])
+), uploads AS (
+    INSERT INTO work.uploads (upload_id, expires_at)
+    SELECT u.* FROM moved, unnest($31::uuid[], $32::timestamptz[]) AS u
+        ON CONFLICT (upload_id) DO UPDATE SET expires_at = EXCLUDED.expires_at
+), uploads_gone AS (
+    DELETE FROM work.uploads u USING moved WHERE u.upload_id = ANY($33::uuid[])
+)
+SELECT position FROM moved
+"""
+
+CHECKPOINT: Final = "SELECT position FROM work.checkpoints WHERE name = $1"
+
+FIND: Final = f"SELECT {_JOB} FROM work.jobs WHERE job_id = ANY($1::uuid[])"
+
+DEPTHS: Final = """
+SELECT queue, count(*) AS depth FROM work.jobs WHERE state = 'queued' GROUP BY queue
+"""
+
+BEYOND: Final = """
+SELECT job_id, version, place, since FROM work.jobs
+ WHERE queue = $1 AND state = 'queued' AND place > $2
+ ORDER BY place LIMIT $3
+"""
+
+RESET: Final = """
+WITH jobs AS (DELETE FROM work.jobs), results AS (DELETE FROM work.results),
+     uploads AS (DELETE FROM work.uploads)
+UPDATE work.checkpoints SET position = 0, moved_at = clock_timestamp() WHERE name = $1
+"""
+"""Forgets everything but the leases, so that the log is folded anew from its beginning."""
+
+SWEEP: Final = """
+(SELECT 'due' AS what, job_id AS id, NULL::int AS lease, NULL::bigint AS beats,
+        NULL::float8 AS seconds
+   FROM work.jobs WHERE state = 'due' AND due_at <= clock_timestamp()
+  ORDER BY due_at LIMIT $1)
+UNION ALL
+(SELECT 'running', j.job_id, j.lease, l.beats, NULL
+   FROM work.jobs j LEFT JOIN work.leases l ON l.job_id = j.job_id AND l.lease = j.lease
+  WHERE j.state = 'running' ORDER BY j.position LIMIT $2)
+UNION ALL
+(SELECT 'result', job_id, NULL, NULL, NULL
+   FROM work.results WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1)
+UNION ALL
+(SELECT 'upload', upload_id, NULL, NULL, NULL
+   FROM work.uploads WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1)
+UNION ALL
+(SELECT 'next', NULL, NULL, NULL, extract(epoch FROM due_at - clock_timestamp())
+   FROM work.jobs WHERE state = 'due' AND due_at > clock_timestamp() ORDER BY due_at LIMIT 1)
+"""
+"""Everything the clock looks at, in one round trip; `next` tells when the next job falls due."""
+
+BEAT: Final = """
+WITH held AS (
+    SELECT * FROM unnest($2::uuid[], $3::int[], $4::bigint[]) AS h (job_id, lease, version)
+), beaten AS (
+    INSERT INTO work.leases AS l (job_id, lease, worker, beats, beat_at)
+    SELECT job_id, lease, $1, 1, clock_timestamp() FROM held ORDER BY job_id
+        ON CONFLICT (job_id) DO UPDATE
+       SET lease = EXCLUDED.lease, worker = EXCLUDED.worker, beats = l.beats + 1,
+           beat_at = EXCLUDED.beat_at
+     WHERE l.lease <= EXCLUDED.lease
+), ended AS (
+    DELETE FROM work.leases WHERE job_id = ANY($5::uuid[]) AND worker = $1
+)
+SELECT h.job_id FROM held h
+ WHERE EXISTS (SELECT FROM event_store.stored_events e
+                WHERE e.originator_id = h.job_id AND e.originator_version > h.version)
+"""
+"""One beat of all leases of a worker; returns the jobs to which something has happened since."""
+
+SWEEP_LEASES: Final = """
+DELETE FROM work.leases l
+ WHERE l.beat_at < clock_timestamp() - $1::interval
+   AND NOT EXISTS (SELECT FROM work.jobs j
+                    WHERE j.job_id = l.job_id AND j.state = 'running' AND j.lease = l.lease)
+"""
+"""Removes what workers that died left behind."""

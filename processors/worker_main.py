@@ -1,0 +1,139 @@
+"""A worker process: runs jobs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from events.contracts.subjects import LOG_APPENDED
+from events.store.log import PostgresLog
+from events.store.repository import Repository, open_repository
+from events.store.sealing import Sealer
+from infrastructure.blobs.base import BlobStore
+from infrastructure.blobs.location import blob_store_at
+from infrastructure.broker import Broker
+from infrastructure.clock import SystemClock
+from infrastructure.health import Check, Probe
+from infrastructure.ids import uuid7
+from infrastructure.postgres import Pool, Role, create_pool
+from infrastructure.process import Running, run_process
+from infrastructure.settings import (
+    BlobSettings,
+    NatsSettings,
+    PostgresSettings,
+    ProcessSettings,
+    SealingSettings,
+)
+from processors.attempt import Equipment
+from processors.claims import Claims
+from processors.files import Files
+from processors.keys import Keys
+from processors.lease import Leases, PostgresBeats
+from processors.offers import ToolOffers
+from processors.reports import Reports
+from processors.sandbox.inline import InlineRunner
+from processors.sandbox.run import Runner
+from processors.sandbox.runner import Sandbox
+from processors.settings import WorkerSettings
+from processors.slots import Slots
+from processors.tools.registry import installed
+from processors.worker import Worker
+from processors.workspace import sweep
+
+NAME: Final = "worker"
+LEFTOVER_SECONDS: Final = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class Settings(
+    WorkerSettings,
+    PostgresSettings,
+    NatsSettings,
+    BlobSettings,
+    SealingSettings,
+    ProcessSettings,
+):
+    """All that a worker is told."""
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    settings = Settings()
+    run_process(NAME, settings, lambda: build(settings))
+
+
+@asynccontextmanager
+async def build(settings: Settings) -> AsyncIterator[Running]:
+    """A worker on its connections, under an identity that is new at each boot."""
+    identity = str(uuid7())
+    structlog.contextvars.bind_contextvars(worker=identity)
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(_prepare, settings.work_folder)
+        broker = Broker(settings, f"magictoolbox {NAME}")
+        await broker.start()
+        stack.push_async_callback(broker.stop)
+        pool = await create_pool(settings, Role.PROCESSORS)
+        stack.callback(pool.terminate)
+        blobs = blob_store_at(settings)
+        stack.push_async_callback(blobs.close)
+        repository = open_repository(
+            settings, Role.PROCESSORS, pool, lambda _: broker.ring(LOG_APPENDED)
+        )
+        stack.push_async_callback(repository.close)
+        beats = PostgresBeats(settings.dsn)
+        stack.push_async_callback(beats.close)
+        worker = _worker(identity, settings, broker, pool, repository, blobs, beats)
+        checks = {"nats": broker.check(), "postgres": Check(_answers(pool)), **worker.checks}
+        yield Running([worker], checks)
+
+
+def _worker(
+    identity: str,
+    settings: Settings,
+    broker: Broker,
+    pool: Pool,
+    repository: Repository,
+    blobs: BlobStore,
+    beats: PostgresBeats,
+) -> Worker:
+    clock, postgres_log, registry = SystemClock(), PostgresLog(pool), installed()
+    reports = Reports(repository, postgres_log, identity, clock)
+    sandbox: Runner = Sandbox()
+    inline = InlineRunner(registry) if settings.run_trusted_inline else None
+    slots = Slots(settings.worker_slots, settings.inline_slots if inline else 0)
+    equipment = Equipment(
+        keys=Keys(postgres_log, Sealer(settings)),
+        files=Files(blobs),
+        leases=Leases(identity, beats, repository, settings.beat_seconds),
+        reports=reports,
+        ring=broker.ring,
+        folder=settings.work_folder,
+    )
+    return Worker(
+        broker,
+        Claims(repository, registry, reports, slots, sandbox, inline),
+        slots,
+        equipment,
+        [sandbox, inline] if inline else [sandbox],
+        offer_tools=lambda: ToolOffers(repository, identity, clock).offer(registry),
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+def _prepare(folder: Path) -> None:
+    """Make the work folder, and remove what killed workers left in it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if removed := sweep(folder, LEFTOVER_SECONDS):
+        log.info("workspaces_swept", folders=removed)
+
+
+def _answers(pool: Pool) -> Probe:
+    async def probe() -> str | None:
+        await pool.fetchval("SELECT 1")
+        return None
+
+    return probe
