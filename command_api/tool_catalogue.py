@@ -5,6 +5,7 @@ makes older knowledge invalid at once; without NATS it shows after `SHARED_SECON
 without Redis every process reads the log a little more often. Nothing here imports a tool.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -35,7 +36,7 @@ _id_of = lru_cache(maxsize=NAMES_REMEMBERED_MAX)(tool_id)
 FindTools = Callable[[], Awaitable[Sequence[UUID]]]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Known:
     offer: CachedOffer | None
     fresh_until: float
@@ -57,6 +58,7 @@ class ToolCatalogue:
         self._find_tools = find_tools
         self._now = now
         self._known: OrderedDict[UUID, _Known] = OrderedDict()
+        self._asking: dict[UUID, asyncio.Task[_Known]] = {}
         self._heard: dict[UUID, int] = {}
         self._count = (0, 0.0)
 
@@ -65,7 +67,7 @@ class ToolCatalogue:
         key = _id_of(name)
         known = self._known.get(key)
         if known is None or known.fresh_until <= self._now():
-            known = await self._renew(key, known)
+            known = await self._renewed(key)
         if known.offer is None:
             raise ToolNotFound
         return known.offer
@@ -94,12 +96,18 @@ class ToolCatalogue:
         if HEADER_AGGREGATE in headers and HEADER_VERSION in headers:
             self.heard(UUID(headers[HEADER_AGGREGATE]), int(headers[HEADER_VERSION]))
 
-    async def _renew(self, key: UUID, old: _Known | None) -> _Known:
-        if old is not None:
-            # One caller asks; the others go on with what was true a moment ago.
-            old.fresh_until = self._now() + UNKNOWN_SECONDS
+    async def _renewed(self, key: UUID) -> _Known:
+        """Ask once, however many want to know."""
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = asyncio.create_task(self._renew(key), name="tool look-up")
+            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+        return await asyncio.shield(asking)
+
+    async def _renew(self, key: UUID) -> _Known:
         offer = await self._look_up(key)
-        if offer is not None and old is not None and old.offer == offer:
+        old = self._known.get(key)
+        if old is not None and old.offer == offer:
             # The same object, so that what was compiled from it is found again.
             offer = old.offer
         known = self._known[key] = _Known(offer, self._now() + self._seconds(key, offer))
