@@ -45,8 +45,7 @@ def merged(input_data: ToolInput, *, bookmarks: bool) -> ToolResult:
                 if bookmarks:
                     outline.append(_chapter(file, source, first))
             input_data.progress(number / len(files) * 0.8, f"{number} of {len(files)}")
-        if len(files) > 1 or any(chapter.children for chapter in outline):
-            _set_outline(target, outline)
+        _set_outline(target, outline)
         with _reading(None):
             # The same documents give the same bytes again.
             target.save(path, deterministic_id=True)
@@ -123,6 +122,8 @@ def _target_of(item: OutlineItem) -> tuple[int, int]:
 
 
 def _set_outline(target: Pdf, chapters: list[OutlineItem]) -> None:
-    roots = chapters if len(chapters) > 1 else chapters[0].children
-    with target.open_outline() as outline:
-        outline.root.extend(roots)
+    # One document alone needs no chapter.
+    roots = chapters[0].children if len(chapters) == 1 else chapters
+    if roots:
+        with target.open_outline() as outline:
+            outline.root.extend(roots)

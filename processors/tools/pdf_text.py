@@ -34,7 +34,7 @@ def extracted(input_data: ToolInput, ranges: str) -> ToolResult:
         with closing(_opened(input_data.files[0])) as document:
             indexes = page_indexes(ranges, len(document))
             if len(indexes) > PAGES_MAX:
-                raise TooManyPages(f"{len(indexes)} pages are asked for; {PAGES_MAX} may be.")
+                raise TooManyPages(f"These are {len(indexes)} pages; {PAGES_MAX} are allowed.")
             with path.open("w", encoding="utf-8", errors="replace", newline="\n") as stream:
                 for done, text in enumerate(_texts(document, indexes), 1):
                     has_text = has_text or not text.isspace()
@@ -51,15 +51,11 @@ def extracted(input_data: ToolInput, ranges: str) -> ToolResult:
 def _opened(file: InputFile) -> pypdfium2.PdfDocument:
     check_whole(file)
     try:
-        document = pypdfium2.PdfDocument(file.path)
+        return pypdfium2.PdfDocument(file.path)
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) == pypdfium2.raw.FPDF_ERR_PASSWORD:
             raise PasswordRequired from None
         raise
-    if len(document) > PAGES_MAX:
-        document.close()
-        raise TooManyPages(f"The document has {len(document)} pages; {PAGES_MAX} are allowed.")
-    return document
 
 
 def _texts(document: pypdfium2.PdfDocument, indexes: list[int]) -> Iterator[str]:

@@ -50,11 +50,12 @@ class CellTooLong(DocumentedError):
 def is_canonical(text: str) -> bool:
     """Whether a text is just what its number looks like when it is written out.
 
-    `42` and `-0.5` are; `007`, `1.50`, `1e5`, `+1` and longer ones than a float holds are not.
+    `42` and `-0.5` are; `007`, `1.50`, `1e5`, `+1` and what a float would round are not.
     """
-    if CANONICAL.fullmatch(text) is None or text == "-0":
+    if CANONICAL.fullmatch(text) is None or sum(map(str.isdigit, text)) > EXACT_DIGITS:
         return False
-    return sum(character.isdigit() for character in text) <= EXACT_DIGITS
+    number = float(text)
+    return text == (str(int(number)) if number.is_integer() else repr(number))
 
 
 def typed(text: str) -> Cell:
