@@ -2,7 +2,8 @@
 
 `run_process` returns after SIGTERM or SIGINT once every service has finished what it had begun, at
 the latest after `DRAIN_SECONDS_MAX`; it exits 1 when the process could not start or a service ended
-by itself. A second signal cuts the drain short. What the services do is theirs.
+by itself or did not end in time. A second signal cuts the drain short. What the services do is
+theirs.
 """
 
 import asyncio
@@ -135,7 +136,7 @@ class _Process:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=CANCEL_SECONDS_MAX)
-        failed = False
+        failed = bool(late)
         for task, service in tasks.items():
             error = task.exception() if task.done() and not task.cancelled() else None
             if error is not None:

@@ -23,6 +23,7 @@ import aiofiles
 
 from infrastructure.blobs.base import (
     BLOCK_BYTES,
+    BadBlobKey,
     BlobEntry,
     BlobKey,
     BlobNotFound,
@@ -184,14 +185,15 @@ class DiskBlobStore:
 
     def _walk(self, older_than: datetime) -> Iterator[BlobEntry]:
         for path in self._root.glob("*/??/*"):
-            tenant = path.parent.parent.name
             try:
+                key = checked_key(f"{path.parent.parent.name}/{path.name}")
                 stat = path.stat()
-            except FileNotFoundError:
+            except (BadBlobKey, FileNotFoundError):
+                # Not ours, or deleted meanwhile.
                 continue
             written_at = datetime.fromtimestamp(stat.st_mtime, UTC)
-            if tenant != INCOMING and written_at < older_than:
-                yield BlobEntry(BlobKey(f"{tenant}/{path.name}"), stat.st_size, written_at)
+            if written_at < older_than:
+                yield BlobEntry(key, stat.st_size, written_at)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         try:
