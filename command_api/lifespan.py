@@ -12,6 +12,7 @@ from typing import Final
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from command_api.accounts.administration import Administration
 from command_api.accounts.housekeeping import SWEEP_SECONDS, Housekeeping
 from command_api.accounts.logins import Logins
 from command_api.accounts.refresh_tokens import RefreshTokens
@@ -71,7 +72,7 @@ class _Servers:
 @dataclass(frozen=True)
 class _Accounts:
     users: Users
-    passwords: Passwords
+    administration: Administration
     logins: Logins
 
 
@@ -143,11 +144,12 @@ async def _accounts(
     stack.callback(passwords.close)
     limiter = LoginLimiter(servers.redis)
     logins = Logins(users, tokens, passwords, TokenIssuer(settings), limiter)
+    administration = Administration(users, passwords)
     loop = ServiceLoop(
-        Housekeeping(settings, tenants, users, tokens, passwords), idle_seconds=SWEEP_SECONDS
+        Housekeeping(settings, tenants, users, tokens, administration), idle_seconds=SWEEP_SECONDS
     )
     stack.push_async_callback(_end, loop, asyncio.create_task(loop.run(), name=loop.name))
-    return _Accounts(users, passwords, logins)
+    return _Accounts(users, administration, logins)
 
 
 def _handlers(
@@ -164,7 +166,7 @@ def _handlers(
         submit_job=SubmitJobHandler(repository, log, tools, files, sealer, clock),
         steer_job=SteerJobHandler(repository, servers.broker, clock),
         receive_upload=ReceiveUploadHandler(repository, sealer, clock),
-        manage_users=ManageUsersHandler(accounts.users, accounts.passwords),
+        manage_users=ManageUsersHandler(accounts.administration),
     )
 
 

@@ -101,8 +101,14 @@ class ToolCatalogue:
         asking = self._asking.get(key)
         if asking is None:
             asking = self._asking[key] = asyncio.create_task(self._renew(key), name="tool look-up")
-            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+            asking.add_done_callback(lambda asked: self._asked(key, asked))
         return await asyncio.shield(asking)
+
+    def _asked(self, key: UUID, asked: asyncio.Task[_Known]) -> None:
+        del self._asking[key]
+        if not asked.cancelled():
+            # Whoever waited has been told; if all have gone, nobody else needs to know.
+            asked.exception()
 
     async def _renew(self, key: UUID) -> _Known:
         offer = await self._look_up(key)

@@ -1,20 +1,16 @@
 """What accounts need from time to time: a first administrator, and no expired refresh tokens."""
 
-import structlog
-
+from command_api.accounts.administration import Administration
 from command_api.accounts.errors import UsernameTaken
 from command_api.accounts.names import DEFAULT_TENANT, username_key
 from command_api.accounts.refresh_tokens import RefreshTokens
 from command_api.accounts.tenants import Tenants
 from command_api.accounts.users import Users
-from infrastructure.passwords import Passwords
 from infrastructure.periodic import Counts
 from infrastructure.principals import Role
 from infrastructure.settings import AdministratorSettings
 
 SWEEP_SECONDS = 300.0
-
-log = structlog.get_logger(__name__)
 
 
 class AdministratorUnusable(ValueError):
@@ -32,13 +28,13 @@ class Housekeeping:
         tenants: Tenants,
         users: Users,
         refresh_tokens: RefreshTokens,
-        passwords: Passwords,
+        administration: Administration,
     ) -> None:
         self._settings = settings
         self._tenants = tenants
         self._users = users
         self._refresh_tokens = refresh_tokens
-        self._passwords = passwords
+        self._administration = administration
 
     async def start(self) -> None:
         """Make the first administrator; tried again until the database is there."""
@@ -48,7 +44,7 @@ class Housekeeping:
                 self._settings.admin_password.get_secret_value(),
                 self._tenants,
                 self._users,
-                self._passwords,
+                self._administration,
             )
 
     async def run_once(self) -> Counts:
@@ -60,7 +56,11 @@ class Housekeeping:
 
 
 async def ensure_administrator(
-    username: str, password: str, tenants: Tenants, users: Users, passwords: Passwords
+    username: str,
+    password: str,
+    tenants: Tenants,
+    users: Users,
+    administration: Administration,
 ) -> bool:
     """Make the administrator of the default tenant unless the name is taken.
 
@@ -72,11 +72,9 @@ async def ensure_administrator(
     await tenants.ensure(DEFAULT_TENANT)
     if await users.find(name) is not None:
         return False
-    password_hash = await passwords.hash(password)
     try:
-        user = await users.add(DEFAULT_TENANT, name, Role.ADMIN, password_hash)
+        await administration.create(DEFAULT_TENANT, name, password, Role.ADMIN)
     except UsernameTaken:
         # Another process started at the same moment.
         return False
-    log.info("administrator_created", user_id=str(user.id))
     return True
