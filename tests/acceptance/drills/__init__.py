@@ -1,0 +1,1 @@
+"""Drills: what is promised, tried by killing and freezing real processes."""
