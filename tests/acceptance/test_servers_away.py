@@ -3,6 +3,7 @@
 import signal
 
 import httpx
+import psutil
 import pytest
 
 from tests.acceptance.yard import ACCEPTED, Yard, yard_of
@@ -24,14 +25,14 @@ def test_each_server_may_go_away(platform_factory: PlatformFactory) -> None:
 
 def postgres_away(yard: Yard) -> None:
     before = yard.positions()
-    yard.platform.kill("postgres", signal.SIGSTOP)
+    signal_all(yard, "postgres", signal.SIGSTOP)
     try:
         submitted = yard.try_submit(key="while-postgres-is-away")
         with yard.client() as client:
             asked = client.get(f"{yard.platform.query_url}/api/v1/jobs")
             ready = client.get(f"{yard.platform.command_url}/ready")
     finally:
-        yard.platform.kill("postgres", signal.SIGCONT)
+        signal_all(yard, "postgres", signal.SIGCONT)
 
     for answer in (submitted, asked):
         assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE, answer.text
@@ -46,6 +47,13 @@ def postgres_away(yard: Yard) -> None:
         before[-1],
     )
     assert len(submissions) == 1, "the retry under the same key is the same job"
+
+
+def signal_all(yard: Yard, name: str, what: signal.Signals) -> None:
+    """PostgreSQL is many processes; a frozen first one would leave the others at work."""
+    first = psutil.Process(yard.platform.pid(name))
+    for process in (first, *first.children(recursive=True)):
+        process.send_signal(what)
 
 
 def eventually_accepted(yard: Yard, key: str) -> str:
