@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 
@@ -12,6 +12,7 @@ from infrastructure.http.app import create_api
 from query_api.errors import ERRORS
 from query_api.lifespan import opened
 from query_api.links import PREFIX
+from query_api.principals import TOKEN_PATH
 from query_api.readiness import checks
 from query_api.routes import events, job_list, jobs, outputs, projections, stats, tools
 from query_api.settings import QueryApiSettings
@@ -66,4 +67,18 @@ def create_app(settings: QueryApiSettings, clock: Clock | None = None) -> FastAP
     for router in ROUTERS:
         api.include_router(router)
     app.include_router(api)
+    _name_token_url(app, f"{settings.command_public_url}{TOKEN_PATH}")
     return app
+
+
+def _name_token_url(app: FastAPI, url: str) -> None:
+    """Let the document say where tokens are had: on the other API, whose address is a setting."""
+    document_of = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = document_of()
+        for scheme in document["components"]["securitySchemes"].values():
+            scheme["flows"]["password"]["tokenUrl"] = url
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

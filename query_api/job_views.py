@@ -38,13 +38,12 @@ def job_detail_view(
     row: JobRow,
     seal: Seal | None,
     progress: ProgressView | None,
-    secret_options: list[str] | None,
     links: Links,
 ) -> JobDetailView:
     """One job."""
     text = SealedText(seal)
     return JobDetailView.model_construct(
-        options=text.options(row.options, secret_options), **_fields(row, text, progress, links)
+        options=text.options(row.options, row.secret_options), **_fields(row, text, progress, links)
     )
 
 

@@ -100,8 +100,8 @@ def _redis(settings: QueryApiSettings) -> Redis:
 
 def _heard(positions: AppliedPositions, watch: JobWatch) -> Callable[[Msg], None]:
     def heard(message: Msg) -> None:
-        positions.heard(message.data)
-        watch.poke()
+        if positions.heard(message.data) == jobs.JOB_SUMMARY:
+            watch.poke()
 
     return heard
 

@@ -45,13 +45,16 @@ class AppliedPositions:
         """The position that all of these projections have reached; 0 where nothing is known."""
         return min(self._known.get(name, 0) for name in names)
 
-    def heard(self, poke: bytes) -> None:
-        """Take note of a poke; one that cannot be read is ignored."""
+    def heard(self, poke: bytes) -> str | None:
+        """Take note of a poke and say of which projection; one that cannot be read is ignored."""
         try:
             told = orjson.loads(poke)
-            self.note({str(told["projection"]): int(told["position"])})
+            name, position = str(told["projection"]), int(told["position"])
         except (ValueError, KeyError, TypeError):
             log.warning("poke_unreadable")
+            return None
+        self.note({name: position})
+        return name
 
     def note(self, positions: Mapping[str, int]) -> None:
         """Take note of positions that were reached, and wake those who waited for them."""

@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, bindparam, func, select, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import Text, Uuid, bindparam, cast, func, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, JSONPATH
 
 from events.contracts.values import JobStatus
 from projectors.read_models.job_summary import job_summary
@@ -57,6 +57,8 @@ class JobRow:
     timeout_seconds: float
     version: int
     position: int
+    secret_options: list[str] | None = None
+    """No column: which options are never shown; None where that was not asked or is unknown."""
 
     @property
     def is_final(self) -> bool:
@@ -93,23 +95,38 @@ class JobFilter:
         return {name: value for name, value in values.items() if value is not None}
 
 
-_COLUMNS: Final = tuple(job_summary.c[field.name] for field in fields(JobRow))
+_COLUMNS: Final = tuple(
+    job_summary.c[field.name] for field in fields(JobRow) if field.name in job_summary.c
+)
+_SECRET_OPTIONS: Final = select(
+    func.jsonb_path_query_array(
+        tool_catalogue.c.options_schema, cast(_SECRETS, JSONPATH), type_=JSONB
+    ).label("secret_options")
+)
+_OF_ITS_TOOL: Final = _SECRET_OPTIONS.where(tool_catalogue.c.name == job_summary.c.tool)
+_OF_TOOL: Final = _SECRET_OPTIONS.where(tool_catalogue.c.name == bindparam("tool"))
 _BY_ID: Final = with_applied(
-    select(*_COLUMNS).where(job_summary.c.job_id == bindparam("job_id")), *PROJECTIONS
+    select(*_COLUMNS, _OF_ITS_TOOL.scalar_subquery().label("secret_options")).where(
+        job_summary.c.job_id == bindparam("job_id")
+    ),
+    *PROJECTIONS,
 )
 _VERSIONS: Final = select(job_summary.c.job_id, job_summary.c.version).where(
     job_summary.c.job_id == func.any(bindparam("job_ids", type_=ARRAY(Uuid)))
 )
-_SECRET_OPTIONS: Final = select(
-    func.jsonb_path_query_array(tool_catalogue.c.options_schema, _SECRETS, type_=JSONB)
-).where(tool_catalogue.c.name == bindparam("tool"))
 
 
 async def find_job(reader: Reader, job_id: UUID) -> Applied[JobRow | None]:
-    """One job, whoever's it is."""
+    """One job, whoever's it is, with its secret options."""
     row = await reader.row(_BY_ID, {"job_id": job_id})
-    position, job_columns = row[0] or 0, row[1:]
-    return Applied(None if job_columns[0] is None else JobRow(*job_columns), position)
+    position, columns = row[0] or 0, row[1:]
+    return Applied(None if columns[0] is None else JobRow(*columns), position)
+
+
+async def secret_options(reader: Reader, tool: str) -> list[str] | None:
+    """The options of the tool that are never shown; None if the tool is unknown."""
+    rows = await reader.rows(_OF_TOOL, {"tool": tool})
+    return rows[0][0] if rows else None
 
 
 async def list_jobs(
@@ -129,12 +146,6 @@ async def job_versions(reader: Reader, job_ids: Sequence[UUID]) -> dict[UUID, in
     """The versions of these jobs; those that are not there are left out."""
     rows = await reader.rows(_VERSIONS, {"job_ids": list(job_ids)})
     return {row.job_id: row.version for row in rows}
-
-
-async def secret_options(reader: Reader, tool: str) -> list[str] | None:
-    """The options of the tool that are never shown; None if the tool is unknown."""
-    rows = await reader.rows(_SECRET_OPTIONS, {"tool": tool})
-    return rows[0][0] if rows else None
 
 
 @cache

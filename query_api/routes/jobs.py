@@ -1,5 +1,6 @@
 """One job: as it is, as soon as it changes, or as it was."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -42,32 +43,33 @@ async def get_job(
     if at is not None:
         return await _as_it_was(request, resources, principal, job_id, _moment(at))
     job = await visible_job(resources, principal, job_id, min_position)
-    rendered = await _render(resources, job.found)
-    if wait > 0 and not job.found.is_final and _wants_next(request, rendered):
+    if wait > 0 and not job.found.is_final and await _wants_next(request, resources, job.found):
         await resources.watch.changed(job_id, job.found.version, wait)
         job = await visible_job(resources, principal, job_id)
-        rendered = await _render(resources, job.found)
-    return rendered.answer(request, job.position)
+    return (await _render(resources, job.found)).answer(request, job.position)
+
+
+async def _wants_next(request: Request, resources: Resources, row: JobRow) -> bool:
+    if "if-none-match" not in request.headers:
+        return True
+    return (await _render(resources, row)).is_known_to(request)
+
+
+async def _render(resources: Resources, row: JobRow) -> Rendered:
+    seal = await resources.history.seal(row.job_id)
+    progress = await resources.live.progress([row])
+    return Rendered(job_detail_view(row, seal, progress.get(row.job_id), resources.links))
 
 
 async def _as_it_was(
     request: Request, resources: Resources, principal: Principal, job_id: JobId, moment: Moment
 ) -> Response:
     history = await visible_history(resources, principal, job_id)
-    rendered = await _render(resources, job_at(history.found, moment), is_past=True)
-    return rendered.answer(request, history.position)
-
-
-async def _render(resources: Resources, row: JobRow, *, is_past: bool = False) -> Rendered:
-    seal = await resources.history.seal(row.job_id)
-    secrets = await secret_options(resources.reader, row.tool)
-    progress = {} if is_past else await resources.live.progress([row])
-    view = job_detail_view(row, seal, progress.get(row.job_id), secrets, resources.links)
-    return Rendered(view)
-
-
-def _wants_next(request: Request, rendered: Rendered) -> bool:
-    return "if-none-match" not in request.headers or rendered.is_known_to(request)
+    row = job_at(history.found, moment)
+    row = replace(row, secret_options=await secret_options(resources.reader, row.tool))
+    seal = await resources.history.seal(job_id)
+    view = job_detail_view(row, seal, None, resources.links)
+    return Rendered(view).answer(request, history.position)
 
 
 def _moment(text: str) -> Moment:

@@ -111,7 +111,7 @@ async def test_nobody_waits_longer_than_the_deadline(applied: AppliedPositions) 
 
 async def test_a_poke_that_cannot_be_read_is_ignored(applied: AppliedPositions) -> None:
     for body in (b"", b"[]", b"{}", b'{"projection": "job_summary", "position": null}'):
-        applied.heard(body)
+        assert applied.heard(body) is None
 
     assert applied.lowest(("job_summary",)) == 0
 
