@@ -10,6 +10,8 @@ from pydantic import Field, PostgresDsn, SecretStr, field_validator, model_valid
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRET_BYTES_MIN = 32
+# RFC 7518, 3.2: a key as long as the digest.
+KEY_BYTES_MIN = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 
 class Fragment(BaseSettings):
@@ -98,12 +100,12 @@ class TokenSettings(Fragment):
         default=14, ge=1, le=365, description="How long a login can be renewed without a password."
     )
 
-    @field_validator("secret_key")
-    @classmethod
-    def _long_enough(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value().encode()) < SECRET_BYTES_MIN:
-            raise ValueError(f"needs at least {SECRET_BYTES_MIN} bytes")
-        return value
+    @model_validator(mode="after")
+    def _key_fits_the_algorithm(self) -> Self:
+        least = KEY_BYTES_MIN[self.jwt_algorithm]
+        if len(self.secret_key.get_secret_value().encode()) < least:
+            raise ValueError(f"SECRET_KEY needs at least {least} bytes for {self.jwt_algorithm}")
+        return self
 
 
 class SealingSettings(Fragment):

@@ -187,7 +187,8 @@ class ErrorBoundary:
         try:
             await self._app(scope, receive, note_start)
         except ClientDisconnect:
-            scope["state"]["client_closed"] = True
+            # Nobody is left to answer.
+            return
         except Problem as problem:
             # Raised by a middleware, outside the framework's own handlers.
             if started:

@@ -251,9 +251,12 @@ def test_clocks_may_differ_a_little(verifier: TokenVerifier) -> None:
     assert verifier.verify(signed(GOOD_HEADER, claims(iat=NOW + LEEWAY_SECONDS)))
 
 
-def test_a_short_key_is_refused_at_start() -> None:
-    with pytest.raises(ValueError, match="at least 32 bytes"):
-        settings(secret_key="short")
+@pytest.mark.parametrize(("algorithm", "least"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])
+def test_a_key_shorter_than_its_digest_is_refused_at_start(algorithm: str, least: int) -> None:
+    settings(secret_key="k" * least, jwt_algorithm=algorithm)
+
+    with pytest.raises(ValueError, match=f"at least {least} bytes"):
+        settings(secret_key="k" * (least - 1), jwt_algorithm=algorithm)
 
 
 def test_nothing_warns(issuer: TokenIssuer, verifier: TokenVerifier) -> None:
