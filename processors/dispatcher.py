@@ -26,8 +26,6 @@ from processors.tail import Tail
 from processors.wake import Wake
 from processors.work import WorkStore
 
-READ_MAX: Final = 5_000
-"""Events in one batch; a full one means that there is a backlog, and nothing is offered yet."""
 CHANGES_TO_WRITE: Final = 2_000
 """So many are written without waiting for the time."""
 CHANGES_WAITING_MAX: Final = 20_000
@@ -119,11 +117,12 @@ class Dispatcher:
             await self._lead.release()
 
     async def _leads(self) -> bool:
-        if self._state is None and self._clock.monotonic() < self._try_at:
+        """Whether we lead; a standby asks only now and then, however often it is woken."""
+        if self._clock.monotonic() < self._try_at:
             return False
-        self._try_at = self._clock.monotonic() + STANDBY_SECONDS
         leads = await self._lead.hold()
         if not leads:
+            self._try_at = self._clock.monotonic() + STANDBY_SECONDS
             await self._put_down()
         return leads
 
@@ -165,7 +164,7 @@ class Dispatcher:
         if state.writing is not None and state.writing.done():
             await self._written(state)
         folded = await self._fold(state)
-        has_backlog = folded >= READ_MAX
+        has_backlog = folded >= self._settings.fold_events_max
         metrics.DISPATCHER_POSITION.set(state.folded)
         metrics.DISPATCHER_LAG_EVENTS.set(folded if has_backlog else 0)
         offered = reoffered = 0
@@ -180,7 +179,7 @@ class Dispatcher:
     # -- folding --------------------------------------------------------------------------------
 
     async def _fold(self, state: _State) -> int:
-        rows = await self._log.read_after(state.folded, READ_MAX)
+        rows = await self._log.read_after(state.folded, self._settings.fold_events_max)
         if not rows:
             return 0
         wanted = state.folding.to_look_up(rows)

@@ -18,11 +18,12 @@ from nats.errors import NoRespondersError
 
 from events.contracts.subjects import READY_STREAM, ready_subject
 from events.contracts.values import DEFAULT_QUEUE
+from events.relay.streams import WORKER
 from infrastructure.broker import UNAVAILABLE, Broker, Listening
 from processors.queues import Runnable
 
 LANE: Final = DEFAULT_QUEUE
-CONSUMER: Final = f"worker-{LANE}"
+CONSUMER: Final = WORKER.name
 ANSWER_SECONDS_MAX: Final = 2.0
 BATCHES_UNANSWERED_MAX: Final = 1_000
 

@@ -31,6 +31,12 @@ class DispatcherSettings(Fragment):
     queue_front_max: int = Field(
         default=4_000, ge=1, le=100_000, description="Jobs of one queue held in memory."
     )
+    fold_events_max: int = Field(
+        default=5_000,
+        ge=1,
+        le=10_000,
+        description="Events in one batch; after a full one nothing is offered, but more is read.",
+    )
     persist_seconds: float = Field(
         default=0.2, gt=0, le=5, description="How long a change may wait to be written."
     )

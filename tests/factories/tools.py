@@ -1,0 +1,126 @@
+"""Tools for tests: they wait, make files and fail as they are told."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import ClassVar
+
+from processors.tools.base import (
+    BaseTool,
+    CorruptFile,
+    DocumentedError,
+    OutputFile,
+    ToolInput,
+    ToolLimits,
+    ToolOptions,
+)
+from processors.tools.no_op import NoOp
+from processors.tools.registry import Registry
+
+
+class CopierOptions(ToolOptions):
+    """For tests."""
+
+    copies: int = 1
+    outcome: str = "succeeded"
+
+
+class Down(DocumentedError):
+    """Something is down."""
+
+    CODE = "DOWN"
+    PERMANENT = False
+
+
+class Copier(BaseTool[CopierOptions]):
+    """Makes copies of its inputs, or fails as told."""
+
+    name = "copier"
+    description = "Makes copies."
+    version = "1"
+    input_formats: ClassVar[list[str]] = ["*/*"]
+    output_formats: ClassVar[list[str]] = ["text/plain"]
+    limits = ToolLimits(wall_seconds=20.0, outputs_max=10, inputs_max=3)
+    trusted = True
+    Options = CopierOptions
+
+    async def process(self, input_data: ToolInput, options: CopierOptions) -> list[OutputFile]:
+        """Copy."""
+        input_data.progress(0.5, "halfway")
+        match options.outcome:
+            case "permanent":
+                raise CorruptFile
+            case "transient":
+                raise Down
+            case "bug":
+                raise ZeroDivisionError("a mistake")
+        made = []
+        for file in input_data.files:
+            for number in range(options.copies):
+                path = input_data.folder / f"{file.path.name}-{number}"
+                path.write_bytes(file.path.read_bytes())
+                made.append(OutputFile(f"{number}-{file.filename}", path, "text/plain"))
+        return made
+
+
+class GateOptions(ToolOptions):
+    """For tests."""
+
+    makes_output: bool = False
+
+
+class Gate(BaseTool[GateOptions]):
+    """Waits until its test lets it through; one gate for all runs of a process."""
+
+    name = "gate"
+    description = "Waits."
+    version = "1"
+    input_formats: ClassVar[list[str]] = ["*/*"]
+    output_formats: ClassVar[list[str]] = ["text/plain"]
+    limits = ToolLimits(wall_seconds=60.0, inputs_min=0)
+    trusted = True
+    Options = GateOptions
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+        self.runs = 0
+
+    async def process(self, input_data: ToolInput, options: GateOptions) -> list[OutputFile]:
+        """Wait."""
+        self.runs += 1
+        self.reached.set()
+        await self.opened.wait()
+        if not options.makes_output:
+            return []
+        path = input_data.folder / "out"
+        path.write_text("made")
+        return [OutputFile("out.txt", path, "text/plain")]
+
+
+class Sleeper(BaseTool[ToolOptions]):
+    """Tells its process and sleeps for ever; needs a sandbox."""
+
+    name = "sleeper"
+    description = "Sleeps."
+    version = "1"
+    input_formats: ClassVar[list[str]] = ["*/*"]
+    output_formats: ClassVar[list[str]] = ["text/plain"]
+    limits = ToolLimits(wall_seconds=60.0, inputs_min=0)
+    Options = ToolOptions
+
+    async def process(self, input_data: ToolInput, options: ToolOptions) -> list[OutputFile]:
+        """Sleep."""
+        input_data.progress(0.1, str(os.getpid()))
+        await asyncio.sleep(3_600)
+        return []
+
+
+def registry() -> Registry:
+    """All of them, and the tool without an effect."""
+    return Registry([NoOp, Copier, Gate, Sleeper])
+
+
+def folders_in(root: Path) -> list[Path]:
+    """The private folders that are there."""
+    return list(root.iterdir()) if root.exists() else []
