@@ -290,3 +290,23 @@ async def test_the_store_says_when_it_is_full(tmp_path: Path) -> None:
         await put(store, bytes_of(200))
 
     assert await keys(store) == {kept}
+
+
+async def test_a_file_that_cannot_be_read_becomes_no_blob(store: BlobStore, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await store.write_file(new_blob_key(TENANT), tmp_path / "missing")
+
+    assert await keys(store) == set()
+    assert await store.discard_unfinished(datetime.now(UTC) + timedelta(hours=1)) == 0
+
+
+async def test_a_local_file_does_not_replace_a_blob(store: BlobStore, tmp_path: Path) -> None:
+    key = await put(store, b"first")
+    source = tmp_path / "source"
+    source.write_bytes(b"second")
+
+    with pytest.raises(BlobExists):
+        await store.write_file(key, source)
+
+    assert await read(store, key) == b"first"
+    assert await store.discard_unfinished(datetime.now(UTC) + timedelta(hours=1)) == 0

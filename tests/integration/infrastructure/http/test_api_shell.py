@@ -481,3 +481,27 @@ async def test_a_drain_lets_a_running_request_finish() -> None:
         go_on.set()
         assert (await asking).json() == {"done": "yes"}
     await asyncio.wait_for(running, SECONDS_MAX)
+
+
+async def test_a_server_that_is_cancelled_ends_although_a_request_hangs() -> None:
+    app = make_app()
+    began = asyncio.Event()
+
+    @app.get("/hangs")
+    async def hangs() -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    server = HttpServer(app, "127.0.0.1", 0, drain_seconds=60)
+    server.bind()
+    running = asyncio.create_task(server.run())
+    await server.wait_started()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        asking = asyncio.create_task(client.get("/hangs"))
+        await began.wait()
+        running.cancel()
+        async with asyncio.timeout(SECONDS_MAX):
+            with pytest.raises(asyncio.CancelledError):
+                await running
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
