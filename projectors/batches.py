@@ -1,10 +1,10 @@
-"""Applies a batch of events: folded in memory, written with the checkpoint in one transaction.
+"""Applies a batch of events: folded in memory, written with the checkpoint in one statement.
 
 A batch is applied whole or not at all. An event that cannot be folded, or that the database refuses
 to hold, is found and its aggregate parked, and the rest of the batch is applied.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,13 +12,15 @@ import asyncpg
 
 from events.contracts.envelope import RecordedRow
 from infrastructure.postgres import Connection
-from projectors.checkpoints import Damaged, Standing
+from projectors import checkpoints, statements
+from projectors.checkpoints import Damaged, NotTheOwner, Standing
 from projectors.group import Event, Group
 from projectors.parking import Poisoned, Reason
 from projectors.rows import RowsChanged
+from projectors.statements import Write
 
-Move = Callable[[Connection, Standing, int], Awaitable[Standing]]
-"""Moves the checkpoint to a position, in the transaction of the rows."""
+Moving = Callable[[Group, Standing, int], Write]
+"""How the checkpoint moves to a position, in the statement of the rows."""
 
 _CHANGED: tuple[type[Exception], ...] = (
     RowsChanged,
@@ -53,9 +55,9 @@ class Applied:
 class Batches:
     """Applies batches to one generation of a group."""
 
-    def __init__(self, group: Group, move: Move) -> None:
+    def __init__(self, group: Group, moving: Moving = checkpoints.moving) -> None:
         self._group = group
-        self._move = move
+        self._moving = moving
 
     async def apply(
         self, connection: Connection, standing: Standing, rows: Sequence[RecordedRow]
@@ -86,16 +88,29 @@ class Batches:
         events = group.decode(rows)
         await group.load(connection, standing.generation, events)
         group.fold(events)
-        async with connection.transaction():
-            # First, so that a projector that is not the owner any more writes nothing.
-            moved = await self._move(connection, standing, rows[-1].position)
-            await group.write(connection, standing.generation)
+        await self._write(connection, standing, rows[-1].position)
         jobs = [
             JobState(job.job_id, str(job.status), job.attempt, job.version, job.position)
             for job in group.changed_jobs
         ]
         group.settle()
-        return Applied(moved, events, jobs)
+        return Applied(Standing(standing.generation, rows[-1].position), events, jobs)
+
+    async def _write(self, connection: Connection, standing: Standing, to: int) -> None:
+        """One statement, and so one transaction: checkpoint and rows, or nothing at all."""
+        move = self._moving(self._group, standing, to)
+        arguments, parts = list(move.arguments), []
+        writes = self._group.writes(standing.generation)
+        for write in writes:
+            parts.append(write.sql(len(arguments) + 1))
+            arguments += write.arguments
+        statement = statements.joined(move.sql(1), move.rows, tuple(parts))
+        touched = await connection.fetchrow(statement, *arguments)
+        moved, *written = touched or (0,)
+        if moved != move.rows:
+            raise NotTheOwner(NotTheOwner.__doc__)
+        if written != [write.rows for write in writes]:
+            raise RowsChanged(f"wrote {written} rows, not {[write.rows for write in writes]}")
 
     async def _apply_halves(
         self, connection: Connection, standing: Standing, rows: Sequence[RecordedRow]

@@ -9,6 +9,7 @@ from typing import Final
 
 from infrastructure.postgres import Connection
 from projectors.group import Group
+from projectors.statements import Write
 
 _READ: Final = """
 SELECT g.generation, g.fingerprint, array_agg(c.name ORDER BY c.name) AS names,
@@ -23,6 +24,7 @@ _MOVE: Final = """
 UPDATE read_models.checkpoints SET position = $4, updated_at = clock_timestamp()
  WHERE name = ANY($1::text[]) AND shard = 0 AND generation = $2 AND position = $3
 """
+"""Its parameters are the first of a batch's statement."""
 _LOCK: Final = """
 SELECT position FROM read_models.checkpoints
  WHERE name = ANY($1::text[]) AND shard = 0 ORDER BY name FOR UPDATE
@@ -73,12 +75,10 @@ async def read_standing(connection: Connection, group: Group) -> Standing:
     return Standing(row["generation"], row["lowest"])
 
 
-async def move(connection: Connection, group: Group, standing: Standing, to: int) -> Standing:
-    """Move all checkpoints of the group, in the transaction of the rows; raises NotTheOwner."""
-    tag = await connection.execute(_MOVE, group.names, standing.generation, standing.position, to)
-    if tag != f"UPDATE {len(group.names)}":
-        raise NotTheOwner(NotTheOwner.__doc__)
-    return Standing(standing.generation, to)
+def moving(group: Group, standing: Standing, to: int) -> Write:
+    """Moves all checkpoints of the live generation, in the statement of the rows."""
+    arguments = (group.names, standing.generation, standing.position, to)
+    return Write(lambda first: _MOVE, arguments, len(group.names))
 
 
 async def lock(connection: Connection, group: Group) -> int:

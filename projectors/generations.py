@@ -12,7 +12,7 @@ from projectors.checkpoints import Standing
 from projectors.group import Group
 from projectors.read_models import checkpoints as bookkeeping
 from projectors.read_models.schema import SCHEMA, physical_name, physical_table
-from projectors.statements import qualified
+from projectors.statements import Write, qualified
 
 BUILDING: Final = "building"
 LIVE: Final = "live"
@@ -55,10 +55,6 @@ SELECT count(*) FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT N
 
 _LET_RELAY_READ: Final = "GRANT SELECT ON read_models.checkpoints TO mt_relay"
 """A stream that was lost is filled again from the lowest checkpoint."""
-
-
-class NotBuilding(Exception):
-    """The generation that was being filled is gone or was moved by somebody else."""
 
 
 async def ensure_bookkeeping(connection: Connection) -> None:
@@ -104,12 +100,16 @@ async def add_keys(connection: Connection, group: Group, generation: int) -> Non
         await connection.execute(f"ANALYZE {name}")
 
 
-async def move(connection: Connection, group: Group, standing: Standing, to: int) -> Standing:
-    """Move the position of a generation that is not live; raises NotBuilding."""
-    tag = await connection.execute(_MOVE, group.name, standing.generation, standing.position, to)
-    if tag != "UPDATE 1":
-        raise NotBuilding(NotBuilding.__doc__)
-    return Standing(standing.generation, to)
+def moving(group: Group, standing: Standing, to: int) -> Write:
+    """Moves the position of a generation that is not live, in the statement of the rows."""
+    arguments = (group.name, standing.generation, standing.position, to)
+    return Write(lambda first: _MOVE, arguments, 1)
+
+
+async def filled(connection: Connection, group: Group, generation: int, to: int) -> Standing:
+    """Note up to where a new generation was filled."""
+    await connection.execute(_MOVE, group.name, generation, 0, to)
+    return Standing(generation, to)
 
 
 async def retired(connection: Connection, group: Group) -> tuple[Standing, str] | None:

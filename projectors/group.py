@@ -24,6 +24,7 @@ from projectors.projections.job_summary import JobSummary
 from projectors.projections.job_timeline import JobTimeline
 from projectors.projections.tool_catalogue import ToolCatalogue
 from projectors.rows import Rows, RowsChanged
+from projectors.statements import Write
 
 PLATFORM: Final = "platform"
 """The name of the one group that there is."""
@@ -129,11 +130,10 @@ class Group:
         except Exception as error:
             raise Poisoned(cast(RecordedRow, row), Reason.FOLD_FAILED, error) from error
 
-    async def write(self, connection: Connection, generation: int) -> None:
-        """Write all that was folded; raises RowsChanged."""
-        for projection in self.projections:
-            await projection.rows.write(connection, generation)
-        await self.parking.write(connection, generation)
+    def writes(self, generation: int) -> list[Write]:
+        """What it takes to write all that was folded."""
+        made = [write for rows in self.all_rows for write in rows.writes(generation)]
+        return [*made, *self.parking.writes(generation)]
 
     def settle(self) -> None:
         """What was written is committed."""

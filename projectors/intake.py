@@ -8,18 +8,18 @@ order costs a look into the log and nothing else.
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
 from faststream import AckPolicy
-from faststream.message import StreamMessage
-from faststream.nats import NatsBroker, PullSub
+from faststream.nats import PullSub
 from nats.aio.msg import Msg
 
 from events.contracts.envelope import RecordedRow
 from events.contracts.subjects import (
     EVENTS_STREAM,
+    EVENTS_SUBJECTS,
     HEADER_AGGREGATE,
     HEADER_POSITION,
     HEADER_RECORDED_AT,
@@ -29,7 +29,8 @@ from events.contracts.subjects import (
 )
 from events.relay.streams import PROJECTOR
 from infrastructure.broker import undeclared
-from projectors.eager_pull import EagerJetStream
+from projectors.listening import Listening
+from projectors.undecoded import undecoded
 
 FETCH_SECONDS: Final = 0.5
 
@@ -64,19 +65,20 @@ class Delivery:
 class Intake:
     """The subscription of one projector; listens only between `open` and `close`."""
 
-    def __init__(self, broker: NatsBroker, wake: Callable[[], None], *, batch_max: int) -> None:
-        self._broker = broker
-        self._wake = wake
-        self._batch_max = batch_max
+    def __init__(
+        self, listening: Listening, *, batch_max: int, wake: Callable[[], None] = lambda: None
+    ) -> None:
+        self.wake = wake
+        self._listening = listening
         self._delivery: Delivery | None = None
         self._opening: asyncio.Task[None] | None = None
-        self._subscriber = broker.subscriber(
+        self._subscriber = listening.broker.subscriber(
+            EVENTS_SUBJECTS,
             stream=undeclared(EVENTS_STREAM),
             durable=PROJECTOR.name,
             pull_sub=PullSub(batch_size=batch_max, timeout=FETCH_SECONDS, batch=True),
             ack_policy=AckPolicy.MANUAL,
-            decoder=_undecoded,
-            persistent=True,
+            decoder=undecoded,
         )
         self._subscriber(self._receive)
 
@@ -102,21 +104,15 @@ class Intake:
         return delivery
 
     async def _open(self) -> None:
-        client = await self._broker.connect()
-        jetstream = EagerJetStream(client, self._batch_max)
-        self._broker.config.connection_state.connect(client, jetstream)
+        await self._listening.connected()
         await self._subscriber.start()
 
     async def _receive(self, messages: list[Msg]) -> None:
         delivery = self._delivery = Delivery(messages)
-        self._wake()
+        self.wake()
         if await delivery.settled:
             # The consumer's policy: one answer stands for all before it.
             await messages[-1].ack()
-
-
-async def _undecoded(message: StreamMessage[Any]) -> Any:
-    return message.raw_message
 
 
 def _row(message: Msg, after: int) -> RecordedRow | None:

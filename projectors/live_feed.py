@@ -4,7 +4,6 @@ When the other side falls behind, the feed lets go of everything and says so; li
 itself from Postgres.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -29,7 +28,7 @@ class LiveFeed:
 
     def __init__(self, wake: Callable[[], None] = lambda: None) -> None:
         self.wake = wake
-        self._changes: deque[Change] = deque()
+        self._changes: list[Change] = []
 
     def offer(self, change: Change) -> None:
         """Hand over one batch; never waits."""
@@ -38,9 +37,7 @@ class LiveFeed:
         self._changes.append(change)
         self.wake()
 
-    def take(self) -> Change | None:
-        """The oldest batch that waits."""
-        return self._changes.popleft() if self._changes else None
-
-    def __len__(self) -> int:
-        return len(self._changes)
+    def take_all(self) -> Sequence[Change]:
+        """What waits, oldest first."""
+        changes, self._changes = self._changes, []
+        return changes

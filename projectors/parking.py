@@ -13,6 +13,7 @@ import structlog
 from events.contracts.envelope import RecordedRow
 from infrastructure.metrics import PROJECTION_PARKED
 from infrastructure.postgres import Connection
+from projectors.statements import OWNER, Write
 
 PARKED_IN_BATCH_MAX: Final = 100
 """More failures at once are no bad events but a bad projection, and stop it."""
@@ -23,11 +24,7 @@ _LOAD: Final = """
 SELECT aggregate_id, min(position) AS first FROM read_models.parked_events
  WHERE projection_group = $1 AND generation = $2 GROUP BY aggregate_id
 """
-_WRITE: Final = """
-INSERT INTO read_models.parked_events
-       (projection_group, generation, position, aggregate_id, version, topic, reason)
-SELECT $1, $2, * FROM unnest($3::bigint[], $4::uuid[], $5::bigint[], $6::text[], $7::text[])
-"""
+_TYPES: Final = ("text", "int", "bigint", "uuid", "bigint", "text", "text")
 
 
 class Reason(StrEnum):
@@ -98,21 +95,21 @@ class Parking:
         self._first = {UUID(int=row["aggregate_id"].int): row["first"] for row in rows}
         self._noted.clear()
 
-    async def write(self, connection: Connection, generation: int) -> None:
-        """Record what was noted since the last `settle`."""
+    def writes(self, generation: int) -> list[Write]:
+        """What it takes to record what was noted since the last `settle`."""
         if not self._noted:
-            return
+            return []
         rows = [row for row, _ in self._noted.values()]
-        await connection.execute(
-            _WRITE,
-            self._group,
-            generation,
+        arguments = (
+            [self._group] * len(rows),
+            [generation] * len(rows),
             [row.position for row in rows],
             [row.originator_id for row in rows],
             [row.originator_version for row in rows],
             [row.topic for row in rows],
             [reason.value for _, reason in self._noted.values()],
         )
+        return [Write(_insert, arguments, len(rows))]
 
     def settle(self) -> None:
         """What was noted is committed."""
@@ -127,3 +124,12 @@ class Parking:
             for position, (row, reason) in self._noted.items()
             if reason is not Reason.FOLLOWS_PARKED
         }
+
+
+def _insert(first: int) -> str:
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(_TYPES, first))
+    return (
+        "INSERT INTO read_models.parked_events"
+        " (projection_group, generation, position, aggregate_id, version, topic, reason)"
+        f" SELECT u.* FROM {OWNER}, unnest({arrays}) AS u"
+    )

@@ -27,6 +27,7 @@ from projectors.history import History
 from projectors.parking import Poisoned
 from projectors.read_models.schema import SCHEMA, physical_name
 from projectors.rows import Rows, Sums
+from projectors.statements import OWNER
 
 PAGE_EVENTS_MAX: Final = 5_000
 """Events of one transaction while catching up."""
@@ -114,7 +115,7 @@ class Rebuild:
         log.info("rebuild_filled", group=group.name, seconds=_since(began))
         await generations.add_keys(connection, group, generation)
         log.info("rebuild_keyed", group=group.name, seconds=_since(began))
-        start = await generations.move(connection, group, Standing(generation, 0), up_to)
+        start = await generations.filled(connection, group, generation, up_to)
         return await self._finish(connection, group, start, began, switch)
 
     async def _return(self, connection: Connection) -> Report:
@@ -142,8 +143,7 @@ class Rebuild:
                         totals[rows.table.name].merge(records)
                     else:
                         await _copy(connection, rows, generation, records)
-                await group.parking.write(connection, generation)
-                group.parking.settle()
+                await _record_parked(connection, group, generation)
         finally:
             await reader.close()
         for rows in group.all_rows:
@@ -160,7 +160,7 @@ class Rebuild:
         began: float,
         switch: bool,
     ) -> Report:
-        batches = Batches(group, lambda *to: generations.move(to[0], group, to[1], to[2]))
+        batches = Batches(group, generations.moving)
         for _ in range(SWITCHES_MAX):
             standing = await self._catch_up(connection, batches, standing)
             try:
@@ -249,6 +249,12 @@ async def _fold(group: Group, page: Sequence[RecordedRow]) -> None:
             group.parking.park(poisoned)
         else:
             return
+
+
+async def _record_parked(connection: Connection, group: Group, generation: int) -> None:
+    for write in group.parking.writes(generation):
+        await connection.execute(f"WITH {OWNER} AS (SELECT) {write.sql(1)}", *write.arguments)
+    group.parking.settle()
 
 
 async def _copy(

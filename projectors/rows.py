@@ -7,6 +7,7 @@ beside rows that are there, or, in a rebuild, as records to copy into an empty t
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -15,6 +16,7 @@ from sqlalchemy import Table
 
 from infrastructure.postgres import Connection
 from projectors import statements
+from projectors.statements import Write
 
 ROWS_CACHED_MAX: Final = 50_000
 """Rows kept between batches; the least recently used go first."""
@@ -37,8 +39,8 @@ class Rows(Protocol):
         """The read model that the rows belong to."""
         ...
 
-    async def write(self, connection: Connection, generation: int) -> None:
-        """Write what was folded since the last `settle`; raises RowsChanged."""
+    def writes(self, generation: int) -> list[Write]:
+        """What it takes to write what was folded since the last `settle`."""
         ...
 
     def settle(self) -> None:
@@ -106,21 +108,22 @@ class KeyedRows(Generic[R]):
             for record in await connection.fetch(query, missing):
                 self._rows[record[self._key]] = self._make(*record)
 
-    async def write(self, connection: Connection, generation: int) -> None:
-        """See `Rows.write`."""
+    def writes(self, generation: int) -> list[Write]:
+        """See `Rows.writes`."""
+        made = []
         if self._added:
-            columns = list(self.table.c)
             values = [self._record_of(row) for row in self._added.values()]
-            query = statements.insert(self.table, generation)
-            await connection.execute(query, *statements.arrays(columns, values))
+            made.append(_insert(self.table, generation, values))
         if self._changed:
             values = [self._change_of(row) for row in self._changed.values()]
-            query = statements.update(self.table, generation, self._key, self._changing)
-            tag = await connection.execute(
-                query, *statements.arrays(self._columns_changing, values)
+            made.append(
+                Write(
+                    partial(statements.update, self.table, generation, self._key, self._changing),
+                    statements.arrays(self._columns_changing, values),
+                    len(values),
+                )
             )
-            if tag != f"UPDATE {len(values)}":
-                raise RowsChanged(f"{self.table.name}: {tag}, not {len(values)}")
+        return made
 
     def settle(self) -> None:
         """See `Rows.settle`."""
@@ -159,15 +162,12 @@ class AppendedRows:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self._columns = list(table.c)
         self._records: list[Record] = []
         self.add = self._records.append
 
-    async def write(self, connection: Connection, generation: int) -> None:
-        """See `Rows.write`."""
-        if self._records:
-            query = statements.insert(self.table, generation)
-            await connection.execute(query, *statements.arrays(self._columns, self._records))
+    def writes(self, generation: int) -> list[Write]:
+        """See `Rows.writes`."""
+        return [_insert(self.table, generation, self._records)] if self._records else []
 
     def settle(self) -> None:
         """See `Rows.settle`."""
@@ -200,11 +200,13 @@ class Sums:
             sums = self._sums[key] = self._zero.copy()
         sums[column] += amount
 
-    async def write(self, connection: Connection, generation: int) -> None:
-        """See `Rows.write`."""
-        if self._sums:
-            query = statements.add(self.table, generation)
-            await connection.execute(query, *statements.arrays(self._columns, self._records()))
+    def writes(self, generation: int) -> list[Write]:
+        """See `Rows.writes`."""
+        if not self._sums:
+            return []
+        sql = partial(statements.add, self.table, generation)
+        arguments = statements.arrays(self._columns, self._records())
+        return [Write(sql, arguments, len(self._sums))]
 
     def settle(self) -> None:
         """See `Rows.settle`."""
@@ -229,3 +231,8 @@ class Sums:
 
     def _records(self) -> list[Record]:
         return [(*key, *sums) for key, sums in self._sums.items()]
+
+
+def _insert(table: Table, generation: int, records: Sequence[Record]) -> Write:
+    sql = partial(statements.insert, table, generation)
+    return Write(sql, statements.arrays(list(table.c), records), len(records))

@@ -58,7 +58,7 @@ class Stage:
         connection = await self.connect()
         standing = await checkpoints.read_standing(connection, group)
         await group.parking.load(connection, standing.generation)
-        batches = Batches(group, lambda *to: checkpoints.move(to[0], group, to[1], to[2]))
+        batches = Batches(group)
         for batch in rows:
             standing = (await batches.apply(connection, standing, batch)).standing
         return standing

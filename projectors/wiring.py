@@ -1,0 +1,69 @@
+"""Puts the parts of a projector together; the process and the command line both build on it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import asyncpg
+
+from events.store.log import PostgresLog
+from infrastructure.leadership import Leadership
+from infrastructure.postgres import (
+    CONNECT_SECONDS_MAX,
+    Connection,
+    Pool,
+    Role,
+    connect,
+    session_settings,
+)
+from infrastructure.settings import PostgresSettings
+from projectors.group import PLATFORM, Group
+from projectors.rebuild import Rebuild
+
+REBUILD_STATEMENT_SECONDS_MAX: Final = 3_600.0
+REBUILD_SETTINGS: Final = "SET synchronous_commit = off; SET maintenance_work_mem = '256MB'"
+WRITE_SETTINGS: Final = "SET synchronous_commit = off"
+"""Rows and checkpoint are lost together or not at all, and what is lost is projected again."""
+TAIL_POOL_SIZE: Final = 3
+ON_INDEX: Final = {"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off"}
+"""Without these the planner may leave the index for a batch, which costs milliseconds (ADR 3)."""
+
+
+def connect_to_write(settings: PostgresSettings) -> Callable[[], Awaitable[Connection]]:
+    """How the runner connects to the read models."""
+
+    async def opened() -> Connection:
+        seconds = settings.database_timeout_seconds
+        connection = await connect(settings.read_dsn, Role.PROJECTORS, timeout_seconds=seconds)
+        await connection.execute(WRITE_SETTINGS)
+        return connection
+
+    return opened
+
+
+def make_rebuild(settings: PostgresSettings, log: Pool, make_group: Callable[[], Group]) -> Rebuild:
+    """A rebuild on connections of its own."""
+    seconds = REBUILD_STATEMENT_SECONDS_MAX
+
+    async def to_read_models() -> Connection:
+        connection = await connect(settings.read_dsn, Role.PROJECTORS, timeout_seconds=seconds)
+        await connection.execute(REBUILD_SETTINGS)
+        return connection
+
+    async def to_log() -> Connection:
+        return await connect(settings.dsn, Role.PROJECTORS, timeout_seconds=seconds)
+
+    leadership = Leadership(settings.read_dsn, Role.PROJECTORS, f"rebuild:{PLATFORM}")
+    return Rebuild(make_group, PostgresLog(log), to_read_models, to_log, leadership)
+
+
+async def create_tail_pool(settings: PostgresSettings) -> Pool:
+    """A small pool that reads the log, with its one frequent query kept on the index."""
+    seconds = settings.database_timeout_seconds
+    return await asyncpg.create_pool(
+        settings.dsn,
+        min_size=0,
+        max_size=TAIL_POOL_SIZE,
+        timeout=CONNECT_SECONDS_MAX,
+        command_timeout=seconds + 1.0,
+        server_settings=session_settings(Role.PROJECTORS, seconds) | ON_INDEX,
+    )
