@@ -10,17 +10,16 @@ import pikepdf
 from pikepdf import OutlineItem, Pdf
 
 from processors.tools.base import (
-    CorruptFile,
     InputFile,
     OutputFile,
     PasswordRequired,
     ToolInput,
-    ToolProcessingError,
     ToolResult,
     TooManyPages,
 )
 from processors.tools.documents import PDF, check_whole
 from processors.tools.filenames import clean_stem, output_name
+from processors.tools.parsing import parsing
 
 PAGES_MAX = 10_000
 BOOKMARKS_MAX = 10_000
@@ -36,7 +35,7 @@ def merged(input_data: ToolInput, *, bookmarks: bool) -> ToolResult:
     with ExitStack() as open_documents, Pdf.new() as target:
         outline: list[OutlineItem] = []
         for number, file in enumerate(files, 1):
-            with _reading(number):
+            with _reading(f"File {number}"):
                 # They stay open: pages are copied only when the whole is saved.
                 source = open_documents.enter_context(_opened(file, number))
                 notes += [f"File {number}: {note}" for note in _losses(source)]
@@ -46,26 +45,19 @@ def merged(input_data: ToolInput, *, bookmarks: bool) -> ToolResult:
                     outline.append(_chapter(file, source, first))
             input_data.progress(number / len(files) * 0.8, f"{number} of {len(files)}")
         _set_outline(target, outline)
-        with _reading(None):
+        with _reading("One of the files"):
             # The same documents give the same bytes again.
             target.save(path, deterministic_id=True)
     return ToolResult((OutputFile(output_name(files, ".pdf"), path, PDF),), tuple(notes))
 
 
 @contextmanager
-def _reading(number: int | None) -> Iterator[None]:
-    """Whatever qpdf raises over a stranger's bytes says that the bytes are damaged."""
-    where = f"File {number}" if number else "One of the files"
-    try:
-        yield
-    except (ToolProcessingError, MemoryError):
-        raise
-    except pikepdf.PasswordError:
-        raise PasswordRequired(f"{where} is protected with a password.") from None
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise CorruptFile(f"{where} is damaged.", stack=repr(error)[:1_000]) from error
+def _reading(subject: str) -> Iterator[None]:
+    with parsing(f"{subject} is damaged."):
+        try:
+            yield
+        except pikepdf.PasswordError:
+            raise PasswordRequired(f"{subject} is protected with a password.") from None
 
 
 def _opened(file: InputFile, number: int) -> Pdf:

@@ -10,7 +10,6 @@ import pypdfium2
 import pypdfium2.raw
 
 from processors.tools.base import (
-    CorruptFile,
     InputFile,
     NoText,
     OutputFile,
@@ -21,6 +20,7 @@ from processors.tools.base import (
 )
 from processors.tools.documents import check_whole, page_indexes
 from processors.tools.filenames import output_name
+from processors.tools.parsing import parsing
 
 PAGES_MAX = 10_000
 PAGE_BREAK = "\f"
@@ -30,18 +30,15 @@ def extracted(input_data: ToolInput, ranges: str) -> ToolResult:
     """A UTF-8 file with the text of the pages that are asked for."""
     path = input_data.folder / "text.txt"
     has_text = False
-    try:
-        with closing(_opened(input_data.files[0])) as document:
-            indexes = page_indexes(ranges, len(document))
-            if len(indexes) > PAGES_MAX:
-                raise TooManyPages(f"These are {len(indexes)} pages; {PAGES_MAX} are allowed.")
-            with path.open("w", encoding="utf-8", errors="replace", newline="\n") as stream:
-                for done, text in enumerate(_texts(document, indexes), 1):
-                    has_text = has_text or not text.isspace()
-                    stream.write(text if done == 1 else f"{PAGE_BREAK}{text}")
-                    input_data.progress(done / len(indexes), f"page {done} of {len(indexes)}")
-    except pypdfium2.PdfiumError as error:
-        raise CorruptFile(stack=repr(error)) from error
+    with parsing(), closing(_opened(input_data.files[0])) as document:
+        indexes = page_indexes(ranges, len(document))
+        if len(indexes) > PAGES_MAX:
+            raise TooManyPages(f"These are {len(indexes)} pages; {PAGES_MAX} are allowed.")
+        with path.open("w", encoding="utf-8", errors="replace", newline="\n") as stream:
+            for done, text in enumerate(_texts(document, indexes), 1):
+                has_text = has_text or not text.isspace()
+                stream.write(text if done == 1 else f"{PAGE_BREAK}{text}")
+                input_data.progress(done / len(indexes), f"page {done} of {len(indexes)}")
     if not has_text:
         raise NoText
     name = output_name(input_data.files, ".txt")

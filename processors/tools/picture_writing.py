@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import ExifTags, Image, ImageColor, ImageOps
+from PIL import ExifTags, Image, ImageColor
 
 from processors.tools.base import (
     DimensionsTooLarge,
@@ -21,7 +21,7 @@ from processors.tools.base import (
 from processors.tools.filenames import output_name
 from processors.tools.picture_formats import BY_ENCODER, FORMATS, FormatName, PictureFormat
 from processors.tools.picture_options import PictureOptions
-from processors.tools.pixels import Picture, check_size, in_plain_colours, opened, parsing, read
+from processors.tools.pixels import Picture, check_size, decoding, in_plain_colours, opened, read
 
 PLAIN_MODES = frozenset({"L", "RGB", "RGBA"})
 KEEP_EXIF = frozenset({"JPEG", "PNG", "WEBP", "AVIF"})
@@ -67,7 +67,7 @@ def _drafted(source: Image.Image, sizing: Sizing) -> Size | None:
     """Let the decoder of a JPEG shrink it roughly, for a fraction of the work; its size then."""
     if source.format != "JPEG":
         return None
-    with parsing():
+    with decoding():
         turned = source.getexif().get(ExifTags.Base.Orientation, 1) in TURNED
         width, height = sizing.scaled(_swapped(source.size, turned))
         source.draft(None, _swapped((width * DRAFT_FACTOR, height * DRAFT_FACTOR), turned))
@@ -152,7 +152,11 @@ def _fitted(frame: Image.Image, kind: PictureFormat, background: str) -> Image.I
 
 
 def _within(frame: Image.Image, side: int) -> Image.Image:
-    return ImageOps.contain(frame, (side, side)) if max(frame.size) > side else frame
+    scale = side / max(frame.size)
+    if scale >= 1:
+        return frame
+    width, height = (max(1, round(length * scale)) for length in frame.size)
+    return frame.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def _bare(frame: Image.Image) -> Image.Image:

@@ -20,6 +20,7 @@ from processors.tools.base import (
     TooManyFrames,
     UnsupportedMediaType,
 )
+from processors.tools.parsing import parsing
 from processors.tools.picture_formats import (
     FORMATS,
     FRAME_PIXELS_MAX,
@@ -52,27 +53,21 @@ class Picture:
 
 
 @contextmanager
-def parsing() -> Iterator[None]:
-    """Whatever a decoder raises over a stranger's bytes says that the bytes are damaged."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+def decoding() -> Iterator[None]:
+    """Parse pixels: also a picture that Pillow takes for a bomb is refused by its code."""
+    with parsing(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
             yield
-    except (ToolProcessingError, MemoryError):
-        raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise DimensionsTooLarge(f"A picture may have {PIXELS_MAX} pixels.") from None
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise CorruptFile(stack=repr(error)[:1_000]) from error
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+            raise DimensionsTooLarge(f"A picture may have {PIXELS_MAX} pixels.") from None
 
 
 @contextmanager
 def opened(file: InputFile) -> Iterator[Image.Image]:
     """Read the header of a picture and check it; nothing is decoded yet."""
-    with parsing():
+    with decoding():
         try:
             picture = Image.open(file.path, formats=READERS)
         except UnidentifiedImageError:
@@ -93,6 +88,8 @@ def _unidentified(path: Path) -> ToolProcessingError:
 def check_size(size: tuple[int, int]) -> None:
     """Refuse what is too large to be decoded or made."""
     width, height = size
+    if width * height == 0:
+        raise CorruptFile("The picture has no pixels.")
     if width * height > PIXELS_MAX:
         raise DimensionsTooLarge(
             f"The picture is {width} × {height}; {PIXELS_MAX} pixels are allowed."
@@ -101,7 +98,7 @@ def check_size(size: tuple[int, int]) -> None:
 
 def read(source: Image.Image, *, all_frames: bool) -> Picture:
     """Decode a picture that was opened: its first frame, or all of them."""
-    with parsing():
+    with decoding():
         count = getattr(source, "n_frames", 1)
         picture = Picture([], source.format or "", notes=_notes(source, count, all_frames))
         if all_frames:

@@ -6,13 +6,11 @@ Both are counted before the workbook is read. Importing this imports calamine.
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import IO
 from xml.parsers import expat
 
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
+from python_calamine import CalamineSheet, CalamineWorkbook, PasswordError
 
 from processors.tools.base import (
     ArchiveBomb,
@@ -22,11 +20,13 @@ from processors.tools.base import (
     PasswordRequired,
     TooManyCells,
 )
+from processors.tools.parsing import parsing
 from processors.tools.tables import CELLS_MAX, Cell, Number, Row, Table, as_text, unique_names
 
 UNPACKED_BYTES_MAX = 512 * 1024**2
 ENTRIES_MAX = 5_000
 BLOCK_BYTES = 1024**2
+ENCRYPTED = 0x1
 REFERENCE = re.compile(r"([A-Za-z]{1,3})([0-9]{1,7})")
 SHEET_PREFIX = "xl/worksheets/"
 
@@ -54,28 +54,14 @@ def _chosen(workbook: CalamineWorkbook, sheet: str | None, notes: list[str]) -> 
 
 
 def _rows(file: InputFile, sheet: str | None, notes: list[str]) -> Iterator[Row]:
-    with (
-        _reading(),
-        file.path.open("rb") as stream,
-        CalamineWorkbook.from_filelike(stream) as workbook,
-    ):
-        for row in _chosen(workbook, sheet, notes).iter_rows():
-            yield [_cell(value) for value in row]
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    try:
-        yield
-    except PasswordError:
-        raise PasswordRequired from None
-    except CalamineError as error:
-        raise CorruptFile(stack=repr(error)) from error
-    except BaseException as error:
-        # A panic of the reader; it derives from BaseException and cannot be imported.
-        if type(error).__name__ == "PanicException":
-            raise CorruptFile(stack=repr(error)) from None
-        raise
+    with parsing(), file.path.open("rb") as stream:
+        try:
+            workbook = CalamineWorkbook.from_filelike(stream)
+        except PasswordError:
+            raise PasswordRequired from None
+        with workbook:
+            for row in _chosen(workbook, sheet, notes).iter_rows():
+                yield [_cell(value) for value in row]
 
 
 def _cell(value: object) -> Cell:
@@ -92,22 +78,16 @@ def _cell(value: object) -> Cell:
 
 def check_extent(file: InputFile) -> None:
     """Refuse a workbook that unpacks to too much, or whose cells span too much."""
-    try:
-        with zipfile.ZipFile(file.path) as archive:
-            entries = archive.infolist()
-            if len(entries) > ENTRIES_MAX:
-                raise ArchiveBomb(f"The workbook has {len(entries)} parts.")
-            unpacked = 0
-            for entry in entries:
-                with archive.open(entry) as stream:
-                    unpacked += _measured(stream, entry.filename, UNPACKED_BYTES_MAX - unpacked)
-    except RuntimeError:
-        # What zipfile raises for an encrypted entry.
-        raise PasswordRequired from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
-        raise CorruptFile(stack=repr(error)) from error
-    except expat.ExpatError as error:
-        raise CorruptFile(stack=repr(error)) from error
+    with parsing(), zipfile.ZipFile(file.path) as archive:
+        entries = archive.infolist()
+        if len(entries) > ENTRIES_MAX:
+            raise ArchiveBomb(f"The workbook has {len(entries)} parts.")
+        if any(entry.flag_bits & ENCRYPTED for entry in entries):
+            raise PasswordRequired
+        unpacked = 0
+        for entry in entries:
+            with archive.open(entry) as stream:
+                unpacked += _measured(stream, entry.filename, UNPACKED_BYTES_MAX - unpacked)
 
 
 def _measured(stream: IO[bytes], name: str, bytes_max: int) -> int:

@@ -222,12 +222,17 @@ async def test_the_same_picture_gives_the_same_bytes() -> None:
     assert await made("image-converter", photo) == await made("image-converter", photo)
 
 
+def gif_without_width() -> bytes:
+    return files.sparse_gif(0, 7, 1).replace(b",\0\0\0\0\1\0", b",\0\0\0\0\0\0")
+
+
 BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "truncated JPEG": ("CORRUPT_FILE", lambda: files.truncated(files.photo_jpeg())),
     "truncated PNG": ("CORRUPT_FILE", lambda: files.truncated(files.rgba_png())),
     "only a JPEG's head": ("CORRUPT_FILE", lambda: files.photo_jpeg()[:20]),
     "truncated GIF": ("CORRUPT_FILE", lambda: files.truncated(files.animated("GIF", 3))),
     "PNG without pixels": ("CORRUPT_FILE", lambda: files.png_header(100, 100)),
+    "GIF of no width": ("CORRUPT_FILE", gif_without_width),
     "huge PNG": ("DIMENSIONS_TOO_LARGE", lambda: files.png_header(100_000, 100_000)),
     "PNG just too large": ("DIMENSIONS_TOO_LARGE", lambda: files.png_header(8_001, 8_001)),
     "text": ("UNSUPPORTED_MEDIA_TYPE", lambda: b"This is a text that is called .jpg.\n"),
@@ -276,10 +281,15 @@ async def test_a_picture_too_wide_for_the_format_is_refused() -> None:
     assert (await made("image-converter", Given(wide), output_format="png")).picture.width == 16_384
 
 
-async def test_an_icon_is_made_small_enough() -> None:
-    result = await made("image-converter", Given(files.photo_jpeg()), output_format="ico")
+@pytest.mark.parametrize(
+    ("size", "wanted"), [((640, 480), (256, 192)), ((3_000, 2), (256, 1)), ((20, 10), (20, 10))]
+)
+async def test_an_icon_is_made_small_enough(size: tuple[int, int], wanted: tuple[int, int]) -> None:
+    photo = Given(files.photo_jpeg(*size))
 
-    assert result.picture.size == (256, 192)
+    result = await made("image-converter", photo, output_format="ico")
+
+    assert result.picture.size == wanted
 
 
 @pytest.mark.parametrize(
