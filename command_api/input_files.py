@@ -43,10 +43,10 @@ class InputFile:
     size_bytes: int
     sha256: str
     blob_key: BlobKey
-    is_received: bool
-    """It came with this request: its blob belongs to nobody else."""
-    refusal: DomainError | None = None
-    """Why it cannot be an input any more, though it could once."""
+    gone: DomainError | None = None
+    """What to say when its blob is not there any more; None if it came with this request."""
+    is_usable: bool = True
+    """Whether it still may be an input."""
 
 
 class InputFiles:
@@ -61,7 +61,7 @@ class InputFiles:
         """The files in their order.
 
         Raises UploadNotFound, JobNotFound, OutputNotFound, LogUnavailable. One that was there and
-        is gone is returned with its refusal: a repeated request still has to be recognized.
+        is gone is returned as unusable: a repeated request still has to be recognized.
         """
         return list(await asyncio.gather(*(self._find(principal, each) for each in inputs)))
 
@@ -74,7 +74,6 @@ class InputFiles:
                     file.size_bytes,
                     file.sha256,
                     file.blob_key,
-                    is_received=True,
                 )
             case UploadInput(upload_id):
                 return await self._upload(principal, upload_id)
@@ -90,10 +89,10 @@ class InputFiles:
             raise UploadNotFound(upload_id=str(upload_id)) from None
         if (upload.tenant, upload.owner) != (principal.tenant, owner_id(principal)):
             raise UploadNotFound(upload_id=str(upload_id))
-        usable = upload.usable_by(owner_id(principal), principal.tenant, self._clock.now())
+        is_usable = upload.usable_by(owner_id(principal), principal.tenant, self._clock.now())
         seal = await self._keys.seal(upload_id)
-        refusal = None if usable and seal is not None else UploadNotFound(upload_id=str(upload_id))
-        return _found(upload.file, seal, refusal)
+        gone = UploadNotFound(upload_id=str(upload_id))
+        return _found(upload.file, seal, gone, is_usable and seal is not None)
 
     async def _output(self, principal: Principal, job_id: UUID, output: str) -> InputFile:
         try:
@@ -102,21 +101,22 @@ class InputFiles:
             raise JobNotFound(job_id=str(job_id)) from None
         require_job(principal, job)
         seal = await self._keys.seal(job_id)
+        is_usable = job.status is JobStatus.SUCCEEDED and not job.result_expired
         for file in job.outputs if seal is not None else ():
             if _name(file, seal) == output:
-                return _found(file, seal, _expired(job))
+                return _found(file, seal, ResultExpired(job_id=str(job_id)), is_usable)
         raise OutputNotFound(job_id=str(job_id), output=output)
 
 
-def _found(file: FileRef, seal: Seal | None, refusal: DomainError | None) -> InputFile:
+def _found(file: FileRef, seal: Seal | None, gone: DomainError, is_usable: bool) -> InputFile:
     return InputFile(
         _name(file, seal) or "",
         file.media_type,
         file.size_bytes,
         file.sha256,
         BlobKey(file.blob_key),
-        is_received=False,
-        refusal=refusal,
+        gone,
+        is_usable,
     )
 
 
@@ -125,8 +125,3 @@ def _name(file: FileRef, seal: Seal | None) -> str | None:
         return None if seal is None else seal.open(NAME_FIELD, file.name)
     except SealBroken:
         return None
-
-
-def _expired(job: Job) -> DomainError | None:
-    gone = job.result_expired or job.status is not JobStatus.SUCCEEDED
-    return ResultExpired(job_id=str(job.id)) if gone else None

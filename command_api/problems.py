@@ -42,7 +42,7 @@ def refusal(error: domain.DomainError) -> Problem:
     """A refusal of the rules."""
     status = next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
     headers = CHALLENGE if status == HTTPStatus.UNAUTHORIZED else None
-    return Problem(status, error.code, error.message, details=_details(error), headers=headers)
+    return Problem(int(status), error.code, error.message, details=_details(error), headers=headers)
 
 
 def unavailable(error: Exception) -> Problem:

@@ -23,7 +23,6 @@ from command_api.provisional_blobs import ProvisionalBlobs
 from command_api.tool_cache import CachedOffer
 from command_api.tool_check import ToolCheck
 from events.contracts.values import FileRef, JobStatus
-from events.domain.errors import UploadNotFound
 from events.domain.job import Job, JobRequest
 from events.store.log import Log
 from events.store.repository import (
@@ -34,7 +33,7 @@ from events.store.repository import (
     Repository,
 )
 from events.store.sealing import Seal, Sealer
-from infrastructure.blobs.base import BlobNotFound
+from infrastructure.blobs.base import BlobKey, BlobNotFound
 from infrastructure.clock import Clock
 from infrastructure.ids import uuid7
 from infrastructure.postgres import UNAVAILABLE
@@ -143,17 +142,22 @@ class SubmitJobHandler:
         """Each job has blobs of its own, so that what it was made from may expire or be erased."""
         refs = []
         for file in files:
-            if file.refusal is not None:
-                raise file.refusal
-            key = file.blob_key
-            if not file.is_received:
-                try:
-                    key = await blobs.copy(file.blob_key, command.principal.tenant)
-                except BlobNotFound:
-                    raise UploadNotFound from None
+            key = await self._own_blob(command, file, blobs)
             name = seal.seal(NAME_FIELD, file.name)
             refs.append(FileRef(name, file.media_type, file.size_bytes, file.sha256, key))
         return refs
+
+    async def _own_blob(
+        self, command: SubmitJob, file: InputFile, blobs: ProvisionalBlobs
+    ) -> BlobKey:
+        if file.gone is None:
+            return file.blob_key
+        if not file.is_usable:
+            raise file.gone
+        try:
+            return await blobs.copy(file.blob_key, command.principal.tenant)
+        except BlobNotFound:
+            raise file.gone from None
 
     def _job(
         self,
