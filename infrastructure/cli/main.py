@@ -2,7 +2,7 @@
 
 import typer
 
-from infrastructure.cli import accounts, db, demo, relay, services, up
+from infrastructure.cli import accounts, db, demo, projections, relay, services, up
 
 app = typer.Typer(
     name="magictoolbox",
@@ -14,6 +14,7 @@ app = typer.Typer(
 app.command("up", rich_help_panel="Platform")(up.up)
 app.command("demo", rich_help_panel="Platform")(demo.demo)
 app.add_typer(db.app, name="db", rich_help_panel="Platform")
+app.add_typer(projections.app, name="projections", rich_help_panel="Platform")
 app.add_typer(relay.app, name="relay", rich_help_panel="Processes")
 app.add_typer(accounts.users_app, name="users", rich_help_panel="Platform")
 app.add_typer(accounts.tenants_app, name="tenants", rich_help_panel="Platform")
