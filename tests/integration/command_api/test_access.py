@@ -79,7 +79,7 @@ async def ask(
 ) -> httpx.Response:
     """Knock at a door, with ids of things that exist."""
     job = await client.post("/jobs", json={"tool": "no-op"}, headers=api.headers("alice"))
-    path = door.path.format(tool="no-op", job_id=job.json()["job_id"], user_id=api.users["bob"].id)
+    path = door.path.format(tool="no-op", job_id=job.json()["job_id"], user_id=api.users["carl"].id)
     return await client.request(door.method, path, headers=headers, **door.request)
 
 
