@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -52,6 +52,12 @@ def environment(stand: Stand, database_url: str) -> dict[str, str]:
     }
 
 
+def peer_environment(stand: Stand) -> dict[str, str]:
+    """What the Celery comparator is told: broker and backend in databases of their own."""
+    server = stand.valkey.url.removesuffix("/0")
+    return {**os.environ, "PEER_BROKER_URL": f"{server}/9", "PEER_BACKEND_URL": f"{server}/10"}
+
+
 @contextmanager
 def process(
     command: list[str], told: Mapping[str, str], log: Path
@@ -82,6 +88,16 @@ def service(name: str, stand: Stand, told: Mapping[str, str]) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}"
         wait_until_answering(f"{url}/ready", running, log)
         yield url
+
+
+@contextmanager
+def platform(stand: Stand, told: Mapping[str, str], *extra: str) -> Iterator[dict[str, str]]:
+    """The processes between a submit and its end, ready; yields their addresses by name."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(service(name, stand, told))
+            for name in ("relay", "dispatcher", "worker", "projector", *extra)
+        }
 
 
 def free_port() -> int:

@@ -17,6 +17,7 @@ from tests.benchmarks.services import (
     environment,
     free_port,
     offer_no_op,
+    peer_environment,
     process,
     service,
     token,
@@ -67,7 +68,7 @@ def load(url: str, path: str, headers: dict[str, str]) -> Load:
 @contextmanager
 def celery_api(stand: Stand) -> Iterator[str]:
     """The comparator, ready."""
-    told = {**environment(stand, ""), "PEER_REDIS_URL": stand.valkey.url.removesuffix("/0") + "/9"}
+    told = peer_environment(stand)
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "tests.benchmarks.peers.celery_api:app"]
     command += ["--port", str(port), "--log-level", "warning", "--no-access-log"]

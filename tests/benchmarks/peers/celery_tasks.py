@@ -4,7 +4,7 @@ import os
 
 from celery import Celery
 
-app = Celery("peer", broker=os.environ["PEER_REDIS_URL"], backend=os.environ["PEER_REDIS_URL"])
+app = Celery("peer", broker=os.environ["PEER_BROKER_URL"], backend=os.environ["PEER_BACKEND_URL"])
 app.conf.update(worker_prefetch_multiplier=4, broker_connection_retry_on_startup=True)
 
 
