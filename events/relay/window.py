@@ -57,6 +57,7 @@ class Window:
         """The last position that was sent."""
         self.stored = position
         """The last position that the stream has confirmed."""
+        self._began_at = position
         self._client = client
         self._framer = Framer(inbox)
         self._answer_seconds_max = answer_seconds_max
@@ -69,7 +70,7 @@ class Window:
 
     async def send(self, rows: Sequence[Row]) -> None:
         """Send consecutive rows, waiting for room; raises PublishFailed."""
-        for piece, size in _pieces(rows):
+        for piece, size in _pieces(rows, is_first=self.sent == self._began_at):
             while not self._has_room(len(piece), size):
                 await self._wait()
             if self._failure is not None:
@@ -138,8 +139,12 @@ def _refusal(message: Msg, position: int) -> str | None:
         return f"an answer that is none: {error!r}"
 
 
-def _pieces(rows: Sequence[Row]) -> Iterator[tuple[Sequence[Row], int]]:
+def _pieces(rows: Sequence[Row], *, is_first: bool = False) -> Iterator[tuple[Sequence[Row], int]]:
     """Cut rows into pieces of limited events and bytes; a larger event is a piece of its own."""
+    if is_first and len(rows) > 1:
+        # Alone, so that a stream which takes nothing says why: all after it are only out of order.
+        yield rows[:1], len(rows[0]["state"])
+        rows = rows[1:]
     start = size = 0
     for index, row in enumerate(rows):
         bytes_of_row = len(row["state"])

@@ -75,7 +75,8 @@ class Stage:
         self.nats = NatsSettings(nats_url=nats_url, **nats)
         self._appender = PostgresAppender(database_url, Role.COMMAND_API)
         self._broker = Broker(self.nats, "test")
-        self._relays: list[RunningRelay] = []
+        self.relays: list[RunningRelay] = []
+        """Those that were started, oldest first."""
 
     async def open(self) -> None:
         """Connect the test's own eyes."""
@@ -83,7 +84,7 @@ class Stage:
 
     async def close(self) -> None:
         """End what runs."""
-        for relay in self._relays:
+        for relay in self.relays:
             if not relay.task.done():
                 await relay.stop()
         await self._appender.close()
@@ -107,7 +108,7 @@ class Stage:
             relay, idle_seconds=POLL_SECONDS, pause_seconds_max=min(PAUSE_SECONDS_MAX, 0.5)
         )
         running = RunningRelay(broker, relay, loop)
-        self._relays.append(running)
+        self.relays.append(running)
         return running
 
     async def append(self, count: int, *, size: int = 200, tenant: str = "acme") -> int:
@@ -116,7 +117,7 @@ class Stage:
         for start in range(0, count, 1_000):
             events = [event(size) for _ in range(min(1_000, count - start))]
             last = (await self._appender.append(Append(tenant, events)))[-1]
-        for relay in self._relays:
+        for relay in self.relays:
             relay.loop.wake()
         return last
 

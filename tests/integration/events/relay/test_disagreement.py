@@ -1,14 +1,17 @@
 """A stream that tells another story than the log stops the relay until an operator mends it."""
 
+import asyncio
 from collections.abc import Callable
 
 import asyncpg
 import pytest
 from nats.js.api import RetentionPolicy
+from typer.testing import CliRunner
 
 from events.contracts.subjects import EVENTS_STREAM
 from events.relay.reconcile import NothingToReconcile, reconcile
 from infrastructure import metrics
+from infrastructure.cli import relay as relay_command
 from infrastructure.health import CheckFailed
 from tests.fixtures.servers import Server
 from tests.integration.events.relay.stage import RunningRelay, Stage, staged, until
@@ -99,6 +102,30 @@ async def test_a_restored_log_stops_the_relay_until_it_is_reconciled(
         assert done.agreed_position == 950
         assert len(done.to_rebuild) >= 1
         await after.assert_mirrored(first=done.first_position)
+
+
+async def test_an_operator_reconciles_on_the_command_line(
+    stage: Stage, server: Server, temporary_database: Callable[[], str]
+) -> None:
+    before = await stage.relay()
+    await stage.until_relayed(await stage.append(20))
+    await before.stop()
+    restored = temporary_database()
+    await restore(stage.postgres.dsn, restored, 10)
+    environment = {"DATABASE_URL": restored, "NATS_URL": server.url}
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(relay_command.app, arguments, env=environment)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    told = await asyncio.to_thread(run, "reconcile", "--yes")
+    again = await asyncio.to_thread(run, "reconcile", "--yes")
+
+    assert "stream was at 20, the log is at 10" in told
+    assert "they agreed up to 10" in told
+    assert "rebuild" in told
+    assert str(NothingToReconcile.__doc__) in again
 
 
 async def test_a_relay_that_sees_its_log_go_back_stops(

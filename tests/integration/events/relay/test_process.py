@@ -30,7 +30,7 @@ class Process:
 
     def start(self) -> None:
         """Start it; it is not waited for."""
-        command = [sys.executable, "-m", "infrastructure.cli.services", "relay"]
+        command = [sys.executable, "-m", "infrastructure.cli.main", "relay"]
         self._running = subprocess.Popen(command, env=self._environment)
 
     def end(self, number: signal.Signals) -> int:
@@ -72,9 +72,9 @@ async def test_a_killed_process_is_followed_by_the_next(process: Process, stage:
     process.start()
     await stage.until_relayed(await stage.append(1))
     for _ in range(2):
-        last = await stage.append(10_000)
+        last = await stage.append(4_000)
         stage.ring(LOG_APPENDED)
-        await stage.until_relayed(last - 9_900)
+        await stage.until_relayed(last - 3_900)
         await asyncio.to_thread(process.end, signal.SIGKILL)
         process.start()
 
@@ -94,4 +94,5 @@ async def test_a_poke_is_faster_than_the_poll(process: Process, stage: Stage) ->
         await stage.until_relayed(last)
         seconds.append(time.monotonic() - began)
 
-    assert sorted(seconds)[5] < 0.25
+    # By the poll alone each would take the whole second that has just begun.
+    assert sorted(seconds)[5] < 0.5

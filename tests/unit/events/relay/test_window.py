@@ -61,14 +61,24 @@ def answer(position: int, body: str | None = None) -> Msg:
 
 async def test_an_answer_stands_for_all_pieces_before_it() -> None:
     window = Window(Wire(), INBOX, 100)
-    await window.send(rows(101, 3 * PIECE_EVENTS_MAX))
+    await window.send(rows(101, 1 + 3 * PIECE_EVENTS_MAX))
 
-    window.answered(answer(100 + 2 * PIECE_EVENTS_MAX))
-    assert window.stored == 100 + 2 * PIECE_EVENTS_MAX
-    window.answered(answer(100 + 3 * PIECE_EVENTS_MAX))
+    window.answered(answer(101 + 2 * PIECE_EVENTS_MAX))
+    assert window.stored == 101 + 2 * PIECE_EVENTS_MAX
+    window.answered(answer(101 + 3 * PIECE_EVENTS_MAX))
 
     await window.drain()
-    assert window.stored == window.sent == 100 + 3 * PIECE_EVENTS_MAX
+    assert window.stored == window.sent == 101 + 3 * PIECE_EVENTS_MAX
+
+
+async def test_the_first_event_of_a_session_travels_alone_so_that_its_refusal_is_heard() -> None:
+    wire = Wire()
+    window = Window(wire, INBOX, 0)
+
+    await window.send(rows(1, 20))
+    await window.send(rows(21, 20))
+
+    assert [piece.count(b"HPUB ") for piece in wire.pieces] == [1, 19, 20]
 
 
 @pytest.mark.parametrize(
