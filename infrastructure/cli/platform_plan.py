@@ -47,6 +47,7 @@ class Given(Fragment):
     nats_url: str | None = None
     redis_url: str | None = None
     blob_url: str | None = None
+    work_folder: str | None = None
     secret_key: str | None = None
     sealing_key: str | None = None
     command_public_url: str | None = None
@@ -120,6 +121,7 @@ def _made_up(
         "NATS_URL": servers.endpoints.nats_url,
         "REDIS_URL": servers.endpoints.redis_url,
         "BLOB_URL": folder.blobs.as_uri(),
+        "WORK_FOLDER": str(folder.work),
         "SECRET_KEY": secrets.secret_key,
         "SEALING_KEY": secrets.sealing_key,
         "COMMAND_PUBLIC_URL": f"http://{LOOPBACK}:{command_port}",

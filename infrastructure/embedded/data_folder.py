@@ -27,7 +27,7 @@ class DataFolder:
     def __enter__(self) -> Self:
         self.path.mkdir(mode=OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
         self._lock = _lock(self.path)
-        for folder in (self.logs, self.run, self.blobs):
+        for folder in (self.logs, self.run, self.blobs, self.work):
             folder.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=True)
         return self
 
@@ -55,6 +55,11 @@ class DataFolder:
     def blobs(self) -> Path:
         """The bytes of files."""
         return self.path / "blobs"
+
+    @property
+    def work(self) -> Path:
+        """Where tools work."""
+        return self.path / "work"
 
     def log_of(self, name: str) -> Path:
         """Where the output of the process called `name` goes."""

@@ -68,6 +68,6 @@ def test_a_demo_that_fails_says_why_and_leaves_nothing(
     )
 
     assert failed.returncode == 1
-    assert "sealing_key" in failed.stderr
+    assert "sealing_key" in failed.stderr.lower()
     assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
     assert list(temporary.iterdir()) == []

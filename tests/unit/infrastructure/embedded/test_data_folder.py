@@ -43,7 +43,8 @@ def test_the_lock_ends_with_its_holder_however_that_one_ends(tmp_path: Path) -> 
 
 def test_nobody_else_can_look_into_the_folder(tmp_path: Path) -> None:
     with DataFolder(tmp_path / "new" / "data") as folder:
-        made = [folder.path, folder.logs, folder.run, folder.blobs, folder.server("postgres")]
+        own = [folder.logs, folder.run, folder.blobs, folder.work, folder.server("postgres")]
+        made = [folder.path, *own]
 
         assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o700}
 
