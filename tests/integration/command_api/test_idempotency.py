@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from infrastructure.blobs.base import BlobKey
 from tests.factories.files import photo_jpeg
 from tests.fixtures.command_api import CommandApi
 
@@ -148,7 +149,7 @@ async def test_a_repeat_is_recognized_though_its_upload_is_used_up(
 
     assert repeat.json() == first.json()
     assert (another.status_code, another.json()["code"]) == (404, "UPLOAD_NOT_FOUND")
-    assert await api.blobs.size(key) == 4
+    assert await api.blobs.size(BlobKey(key)) == 4
 
 
 async def test_who_repeats_and_waits_gets_the_outcome(

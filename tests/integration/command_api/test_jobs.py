@@ -12,6 +12,7 @@ from events.contracts.job import JobCancelled, JobReopened, JobSubmitted
 from events.contracts.subjects import cancel_subject
 from events.contracts.values import JobStatus
 from events.store.codec import Codec
+from infrastructure.blobs.base import BlobKey
 from tests.fixtures.command_api import QUERY_URL, CommandApi, offer
 
 Headers = dict[str, str]
@@ -240,7 +241,7 @@ async def test_an_upload_becomes_an_input_with_a_blob_of_its_own(
     assert [seal.open("name", file.name) for file in files] == ["a.txt", "a.txt"]
     assert len({file.blob_key for file in files}) == 2
     for file in files:
-        content = b"".join([block async for block in api.blobs.open(file.blob_key)])
+        content = b"".join([block async for block in api.blobs.open(BlobKey(file.blob_key))])
         assert content == b"some text"
 
 
@@ -271,7 +272,7 @@ async def test_an_output_becomes_an_input_until_it_expires(
     (file,) = (await api.job(second)).inputs
     assert (await api.seal(second)).open("name", file.name) == "out.webp"
     assert file.blob_key != (await api.job(first)).outputs[0].blob_key
-    await api.blobs.delete((await api.job(first)).outputs[0].blob_key)
+    await api.blobs.delete(BlobKey((await api.job(first)).outputs[0].blob_key))
     gone = await client.post(
         "/jobs", json={"tool": "no-op", "inputs": inputs}, headers=auth_headers
     )

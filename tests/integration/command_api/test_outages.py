@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -97,7 +98,7 @@ async def test_without_postgres_nothing_is_accepted_and_nothing_left_and_then_al
         files, head = api.blob_files(), await api.log.head()
         await asyncio.to_thread(own_postgres.kill)
 
-        requests = {
+        requests: dict[str, dict[str, Any]] = {
             "/jobs": {"json": {"tool": "no-op"}},
             f"/jobs/{before.json()['job_id']}/cancel": {},
             "/uploads": {"files": PHOTO},

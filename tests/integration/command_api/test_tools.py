@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from events.contracts.values import JobStatus
+from infrastructure.blobs.base import BlobKey
 from tests.factories.files import photo_jpeg
 from tests.fixtures.command_api import QUERY_URL, UPLOAD_BYTES_MAX, CommandApi
 from tests.fixtures.waiting import eventually
@@ -42,7 +43,7 @@ async def test_a_photo_and_no_options_are_a_valid_request(
     seal = await api.seal(UUID(receipt["job_id"]))
     assert seal.open("name", file.name) == "holiday.jpg"
     assert (file.media_type, file.size_bytes) == ("image/jpeg", len(PHOTO))
-    stored = b"".join([block async for block in api.blobs.open(file.blob_key)])
+    stored = b"".join([block async for block in api.blobs.open(BlobKey(file.blob_key))])
     assert stored == PHOTO
 
 
