@@ -50,7 +50,7 @@ class MovableClock:
 @pytest.fixture
 def settings(module_database_url: str) -> PostgresSettings:
     """Where the accounts of this module are."""
-    return PostgresSettings(database_url=module_database_url)  # type: ignore[arg-type]
+    return PostgresSettings(database_url=module_database_url)
 
 
 @pytest.fixture
