@@ -7,7 +7,6 @@ goes wrong comes out as a ToolProcessingError.
 import asyncio
 import errno
 import os
-import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +28,8 @@ from processors.tools.base import (
     ToolProcessingError,
     ToolResult,
 )
+from processors.tools.stacks import stack_of
 
-STACK_LENGTH_MAX = 8_000
 LEFTOVERS_MAX = 1_000
 
 
@@ -107,5 +106,4 @@ def _as_tool_errors() -> Iterator[None]:
         # Also SystemExit, and the panics of libraries in Rust.
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
             raise ResourceLimitExceeded("The tool made a file that is too large.") from None
-        stack = "".join(traceback.format_exception(error))[-STACK_LENGTH_MAX:]
-        raise ToolCrashed(stack=stack) from error
+        raise ToolCrashed(stack=stack_of(error)) from error

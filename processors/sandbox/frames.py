@@ -20,11 +20,11 @@ from processors.tools.base import (
     ToolProcessingError,
     ToolResult,
 )
+from processors.tools.stacks import STACK_LENGTH_MAX
 
 FRAME_BYTES_MAX = 1024**2
 HEADER = struct.Struct("!I")
 MESSAGE_LENGTH_MAX = 1_000
-STACK_LENGTH_MAX = 8_000
 
 
 class BadFrame(Exception):

@@ -12,11 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+from processors.sandbox.landlock import LANDLOCK
 from processors.sandbox.prelude import BASIC_LAYERS, CHANNEL, Confines, Layer
 from processors.sandbox.run import Isolation
+from processors.sandbox.seccomp import SECCOMP
 from processors.tools.base import MIB, ToolLimits
 
-LAYERS: tuple[Layer, ...] = BASIC_LAYERS
+LAYERS: tuple[Layer, ...] = (*BASIC_LAYERS, LANDLOCK, SECCOMP)
 LEVELS: tuple[tuple[str, frozenset[str]], ...] = (
     ("L3", frozenset({"landlock", "seccomp", "namespaces"})),
     ("L2", frozenset({"seccomp"})),
@@ -25,18 +27,21 @@ LEVELS: tuple[tuple[str, frozenset[str]], ...] = (
 """What a level needs besides all the basic layers."""
 PROBE_SECONDS_MAX = 5
 REASON_BYTES_MAX = 200
+LEFT_OUT = "left out by a setting"
 PROBE_LIMITS = ToolLimits(cpu_seconds=PROBE_SECONDS_MAX, memory_bytes=64 * MIB, file_bytes=65_536)
 
 
 def probed(
-    libraries: Sequence[Path], layers: Sequence[Layer] = LAYERS
+    libraries: Sequence[Path], without: Sequence[str] = ()
 ) -> tuple[tuple[Layer, ...], Isolation]:
-    """Those of the layers that hold here, and what that amounts to."""
+    """The layers that hold here, but for those that are not wished, and what that amounts to."""
     holding: list[Layer] = []
     missing: list[str] = []
     with tempfile.TemporaryDirectory(prefix="probe-") as folder:
-        for layer in layers:
-            reason = _probe([*holding, layer], Path(folder), tuple(libraries))
+        for layer in LAYERS:
+            reason: str | None = LEFT_OUT
+            if layer.name not in without:
+                reason = _probe([*holding, layer], Path(folder), tuple(libraries))
             if reason is None:
                 holding.append(layer)
             else:

@@ -9,7 +9,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,15 +46,21 @@ class Sandbox:
     """A runner for all tools; any number of runs at once.
 
     `registry` names the function that gives the tools, as `module:function`, because the sandbox's
-    processes load them by themselves. `environment` is added to theirs.
+    processes load them by themselves. `environment` is added to theirs; `without` names layers of
+    isolation to leave out, for a machine on which one breaks a tool.
     """
 
     def __init__(
-        self, registry: str = INSTALLED, *, environment: Mapping[str, str] | None = None
+        self,
+        registry: str = INSTALLED,
+        *,
+        environment: Mapping[str, str] | None = None,
+        without: Sequence[str] = (),
     ) -> None:
         self._source = registry
         self._registry = registry_from(registry)
         self._environment = environment or {}
+        self._without = without
         self._watch = Watch()
         self._starting = asyncio.Lock()
         self.zygote: ZygoteProcess | None = None
@@ -91,7 +97,9 @@ class Sandbox:
         async with self._starting:
             if self.zygote is None or not self.zygote.is_alive:
                 try:
-                    self.zygote = await ZygoteProcess.start(self._source, self._environment)
+                    self.zygote = await ZygoteProcess.start(
+                        self._source, self._environment, self._without
+                    )
                 except (ZygoteDied, OSError) as error:
                     raise ToolCrashed("The sandbox does not start.", stack=repr(error)) from error
                 self.isolation = self.zygote.isolation

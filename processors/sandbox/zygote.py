@@ -36,10 +36,13 @@ EXIT_NO_PARENT = 3
 class Zygote:
     """Forks children and watches over their ends."""
 
-    def __init__(self, control: socket.socket, registry: Registry) -> None:
+    def __init__(
+        self, control: socket.socket, registry: Registry, without: Sequence[str] = ()
+    ) -> None:
         self._control = control
         self._registry = registry
         self._libraries = library_folders(registry)
+        self._without = without
         self._layers: tuple[Layer, ...] = ()
         self._runs: dict[int, int] = {}
         self._ending: dict[int, tuple[float, dict[str, Any]]] = {}
@@ -49,7 +52,7 @@ class Zygote:
     def serve(self) -> None:
         """Serve until the worker is gone or says so."""
         self._catch_signals()
-        self._layers, isolation = probed(self._libraries)
+        self._layers, isolation = probed(self._libraries, self._without)
         self._tell(ready=[isolation.level, isolation.layers, isolation.missing])
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
@@ -213,6 +216,7 @@ def main() -> None:
     parser.add_argument("--control", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--registry", required=True)
+    parser.add_argument("--without", action="append", default=[])
     parser.add_argument("--late", action="append", default=[])
     options = parser.parse_args()
     if os.getppid() != options.parent:
@@ -228,7 +232,7 @@ def main() -> None:
     child.warm_up(registry)
     gc.collect()
     gc.freeze()
-    Zygote(socket.socket(fileno=options.control), registry).serve()
+    Zygote(socket.socket(fileno=options.control), registry, options.without).serve()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -69,11 +69,13 @@ class ZygoteProcess:
         loop.add_reader(self.control.fileno(), self._receive)
 
     @classmethod
-    async def start(cls, registry: str, environment: Mapping[str, str]) -> Self:
+    async def start(
+        cls, registry: str, environment: Mapping[str, str], without: Sequence[str]
+    ) -> Self:
         """Start one and wait until it can fork; raises ZygoteDied."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            process = _spawned(theirs.fileno(), registry, environment)
+            process = _spawned(theirs.fileno(), registry, environment, without)
         zygote = cls(process, ours)
         try:
             async with asyncio.timeout(START_SECONDS_MAX):
@@ -204,7 +206,7 @@ def _is_killed_group_alive(pid: int) -> bool:
 
 
 def _spawned(
-    descriptor: int, registry: str, environment: Mapping[str, str]
+    descriptor: int, registry: str, environment: Mapping[str, str], without: Sequence[str]
 ) -> subprocess.Popen[bytes]:
     paths = [path for path in sys.path if path.startswith("/")]
     libraries = {k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ}
@@ -214,6 +216,7 @@ def _spawned(
             *("--control", str(descriptor)),
             *("--parent", str(os.getpid())),
             *("--registry", registry),
+            *(f"--without={name}" for name in without),
         ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from processors.tools.base import CorruptFile, ToolProcessingError
+from processors.tools.stacks import stack_of
 
-STACK_LENGTH_MAX = 1_000
 MACHINE_ERRORS = frozenset(
     [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.ENOMEM]
 )
@@ -33,4 +33,4 @@ def parsing(message: str = "") -> Iterator[None]:
 
 
 def _corrupt(message: str, error: BaseException) -> CorruptFile:
-    return CorruptFile(message, stack=repr(error)[:STACK_LENGTH_MAX])
+    return CorruptFile(message, stack=stack_of(error))

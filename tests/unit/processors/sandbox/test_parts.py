@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import struct
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from processors.outputs import collect
-from processors.sandbox import proc
+from processors.sandbox import landlock, proc, seccomp
 from processors.sandbox.execution import execute, parsed_options
 from processors.sandbox.frames import (
     FRAME_BYTES_MAX,
@@ -29,6 +30,12 @@ from processors.sandbox.inline import InlineRunner
 from processors.sandbox.layers import level_of
 from processors.sandbox.prelude import BASIC_LAYERS
 from processors.sandbox.run import ToolRun
+from processors.sandbox.syscalls import (
+    ALWAYS_REFUSED,
+    ARCHITECTURES,
+    ONLY_X86,
+    REFUSED_WHEN_ALONE,
+)
 from processors.sandbox.watch import FILES_MAX, stored_bytes
 from processors.tools.base import (
     MIB,
@@ -275,6 +282,41 @@ def test_a_level_needs_all_the_basic_layers() -> None:
     assert level_of([*basic, "landlock"]) == "L1"
     assert level_of([*basic, "seccomp", "landlock", "namespaces"]) == "L3"
     assert level_of(basic[1:]) == "L0"
+
+
+@pytest.mark.parametrize("machine", list(ARCHITECTURES))
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_filter_never_jumps_out_of_itself(machine: str, alone: bool) -> None:
+    code = seccomp.program(machine, 1234, alone=alone)
+
+    steps = [struct.unpack_from("=HBBI", code, at) for at in range(0, len(code), 8)]
+    for at, (kind, then, otherwise, _) in enumerate(steps):
+        if kind & 0x07 == 0x05:
+            assert at + 1 + max(then, otherwise) < len(steps)
+    assert steps[-1] == (seccomp.RETURN, 0, 0, seccomp.ALLOW)
+
+
+def test_a_processor_without_a_filter_is_said_to_have_none() -> None:
+    with pytest.raises(OSError, match="no filter for vax"):
+        seccomp.program("vax", 1234, alone=True)
+
+
+def test_every_call_that_is_refused_is_known() -> None:
+    known = set(ARCHITECTURES["x86_64"].calls)
+
+    assert known >= (ALWAYS_REFUSED | REFUSED_WHEN_ALONE)
+    assert known - set(ARCHITECTURES["aarch64"].calls) == set(ONLY_X86)
+
+
+@pytest.mark.parametrize(
+    ("version", "fields", "network", "others"),
+    [(1, 1, 0, 0), (3, 1, 0, 0), (4, 2, 3, 0), (5, 2, 3, 0), (6, 3, 3, 3), (9, 3, 3, 3)],
+)
+def test_an_older_landlock_is_asked_for_what_it_knows(
+    version: int, fields: int, network: int, others: int
+) -> None:
+    assert landlock.fields(version) == fields
+    assert landlock.handled(version)[1:] == (network, others)
 
 
 def test_the_space_that_a_folder_takes_is_counted(tmp_path: Path) -> None:
