@@ -9,7 +9,6 @@ alarm until an operator has reconciled them.
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
@@ -28,6 +27,7 @@ from events.relay.window import ANSWER_SECONDS_MAX, PublishFailed, Window
 from events.store.codec import STATE_BYTES_MAX
 from infrastructure import metrics
 from infrastructure.broker import Broker, NotConnected
+from infrastructure.clock import Clock, SystemClock
 from infrastructure.health import Check, CheckFailed
 from infrastructure.leadership import Leadership
 from infrastructure.periodic import Counts
@@ -62,6 +62,7 @@ class Relay:
         answer_seconds_max: float = ANSWER_SECONDS_MAX,
         stuck_seconds_max: float = STUCK_SECONDS_MAX,
         verify_seconds: float = VERIFY_SECONDS,
+        clock: Clock | None = None,
     ) -> None:
         self._broker = broker
         self._postgres = postgres
@@ -69,6 +70,7 @@ class Relay:
         self._answer_seconds_max = answer_seconds_max
         self._stuck_seconds_max = stuck_seconds_max
         self._verify_seconds = verify_seconds
+        self._clock = clock or SystemClock()
         self._checkpoints = Checkpoints(postgres)
         self._leadership = Leadership(postgres.dsn, Role.RELAY, LEADERSHIP)
         self._inbox = f"_INBOX.relay.{uuid4().hex}"
@@ -189,7 +191,8 @@ class Relay:
         began, first = time.perf_counter(), window.sent
         rows, is_more = await self._tail.read(first)
         while rows:
-            _note_lag(rows)
+            age = self._clock.now() - rows[0]["recorded_at"]
+            metrics.RELAY_LAG_SECONDS.set(max(0.0, age.total_seconds()))
             read_on = is_more and rows[-1]["notification_id"] - first < RUN_EVENTS_MAX
             rows, is_more = await self._send(window, rows, read_on=read_on)
         await window.drain()
@@ -240,8 +243,3 @@ class Relay:
     def _forget(self) -> None:
         self._window = None
         self._tail.let_go()
-
-
-def _note_lag(rows: Sequence[Row]) -> None:
-    age = datetime.now(UTC) - rows[0]["recorded_at"]
-    metrics.RELAY_LAG_SECONDS.set(max(0.0, age.total_seconds()))
