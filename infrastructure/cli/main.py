@@ -2,7 +2,7 @@
 
 import typer
 
-from infrastructure.cli import accounts, db, demo, projections, relay, services, up
+from infrastructure.cli import accounts, client_commands, db, demo, projections, relay, services, up
 
 app = typer.Typer(
     name="magictoolbox",
@@ -19,6 +19,7 @@ app.add_typer(relay.app, name="relay", rich_help_panel="Processes")
 app.add_typer(accounts.users_app, name="users", rich_help_panel="Platform")
 app.add_typer(accounts.tenants_app, name="tenants", rich_help_panel="Platform")
 services.register(app)
+client_commands.register(app)
 
 
 def main() -> None:

@@ -1,0 +1,14 @@
+"""The commands of those who use a platform, as against those who run one."""
+
+import typer
+
+from infrastructure.cli import jobs, submit, tools
+
+PANEL = "Client"
+
+
+def register(app: typer.Typer) -> None:
+    """Add `submit`, `jobs` and `tools`."""
+    app.command("submit", rich_help_panel=PANEL)(submit.submit)
+    app.add_typer(jobs.app, name="jobs", rich_help_panel=PANEL)
+    app.add_typer(tools.app, name="tools", rich_help_panel=PANEL)

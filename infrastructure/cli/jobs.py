@@ -1,0 +1,169 @@
+"""`magictoolbox jobs`: look at jobs, wait for them, call them off, try them again."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from infrastructure.cli.arguments import AsJson, DataDir, JobId, OutputPath
+from infrastructure.cli.client import Client, open_client, segment
+from infrastructure.cli.display import say, show_fields, show_json, show_table
+from infrastructure.cli.failures import told
+from infrastructure.cli.submit import finish
+
+PAGE_SIZE_MAX: Final = 200
+
+app = typer.Typer(no_args_is_help=True, help="Look at jobs, wait for them, steer them.")
+
+
+@app.callback()
+def group() -> None:
+    """Look at jobs, wait for them, steer them."""
+
+
+@app.command("list")
+@told
+def list_jobs(
+    status: Annotated[
+        list[str] | None, typer.Option(help="Only jobs in this state; may be repeated.")
+    ] = None,
+    tool: Annotated[str | None, typer.Option(help="Only jobs of this tool.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME:VALUE", help="Only jobs with this label; may be repeated."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Jobs, newest first: your own, or the tenant's where your role sees them."""
+    with open_client(data_dir) as client:
+        jobs = _pages(client, limit, status=status, tool=tool, label=label)
+    if as_json:
+        show_json(jobs)
+        return
+    show_table(
+        ("JOB", "TOOL", "STATUS", "CREATED", "INPUTS"),
+        (
+            (job["job_id"], job["tool"], job["status"], _time(job["created_at"]), _names(job))
+            for job in jobs
+        ),
+    )
+
+
+@app.command("show")
+@told
+def show_job(
+    job_id: JobId,
+    at: Annotated[
+        str | None, typer.Option(help="As it was: a version (3), or a time with its offset.")
+    ] = None,
+    events: Annotated[bool, typer.Option("--events", help="Show its history too.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """One job, as it is or as it was."""
+    with open_client(data_dir) as client:
+        job = client.query(f"/jobs/{segment(job_id)}", at=at)
+        history = _history(client, job_id) if events else []
+    if as_json:
+        show_json({**job, "events": history} if events else job)
+        return
+    show_fields(_fields(job))
+    if events:
+        show_table(("POSITION", "WHEN", "WHAT", "WHO"), (_event(event) for event in history))
+
+
+@app.command("watch")
+@told
+def watch_job(
+    job_id: JobId, output: OutputPath = None, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Follow a job to its end; exits 1 unless it succeeds."""
+    with open_client(data_dir) as client:
+        finish(client, job_id, output, as_json)
+
+
+@app.command("cancel")
+@told
+def cancel_job(job_id: JobId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Call a job off, whatever it is doing."""
+    _steer(job_id, "cancel", data_dir, as_json)
+
+
+@app.command("retry")
+@told
+def retry_job(job_id: JobId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Queue a failed or cancelled job again, with fresh attempts."""
+    _steer(job_id, "retry", data_dir, as_json)
+
+
+def _steer(job_id: str, what: str, data_dir: DataDir, as_json: bool) -> None:
+    with open_client(data_dir) as client:
+        accepted = client.command(f"/jobs/{segment(job_id)}/{what}")
+    if as_json:
+        show_json(accepted)
+    else:
+        say(f"{accepted['job_id']}: {accepted['status']}")
+
+
+def _pages(client: Client, limit: int, **filters: Any) -> list[dict[str, Any]]:
+    jobs: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while len(jobs) < limit:
+        size = min(limit - len(jobs), PAGE_SIZE_MAX)
+        page = client.query("/jobs", **filters, limit=size, cursor=cursor)
+        jobs += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    return jobs
+
+
+def _history(client: Client, job_id: str) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = []
+    after: int | None = 0
+    while after is not None:
+        page = client.query(f"/jobs/{segment(job_id)}/events", after=after)
+        events += page["items"]
+        after = page["next_after"]
+    return events
+
+
+def _fields(job: dict[str, Any]) -> dict[str, object]:
+    error = job["error"]
+    return {
+        "job": job["job_id"],
+        "tool": f"{job['tool']} {job['tool_version']}",
+        "status": job["status"],
+        "attempt": f"{job['attempt']} of {job['attempts_max']}" if job["attempt"] else None,
+        "progress": _progress(job),
+        "error": f"{error['code']}: {error['message'] or '-'}" if error else None,
+        "options": job["options"],
+        "labels": job["labels"],
+        "inputs": [file["name"] for file in job["inputs"]],
+        "outputs": [output["url"] or output["name"] for output in job["outputs"]],
+        "created": _time(job["created_at"]),
+        "started": _time(job["started_at"]),
+        "finished": _time(job["finished_at"]),
+        "due": _time(job["due_at"]),
+        "expires": _time(job["expires_at"]),
+        "position": job["position"],
+    }
+
+
+def _event(event: dict[str, Any]) -> tuple[object, ...]:
+    what = event["topic"].rpartition(".")[2]
+    return (event["position"], _time(event["occurred_at"]), what, event["actor"])
+
+
+def _progress(job: dict[str, Any]) -> str | None:
+    progress = job["progress"]
+    return f"{progress['percent']:.0f} % {progress['message'] or ''}" if progress else None
+
+
+def _names(job: dict[str, Any]) -> list[str]:
+    return [file["name"] for file in job["inputs"]]
+
+
+def _time(text: str | None) -> str | None:
+    return text[:19].replace("T", " ") if text else None

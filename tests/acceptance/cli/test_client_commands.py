@@ -1,0 +1,190 @@
+"""The client commands against a running platform, as people and scripts use them."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infrastructure.cli.failures import (
+    EXIT_JOB_FAILED,
+    EXIT_REFUSED,
+    EXIT_UNAVAILABLE,
+)
+from tests.factories.files import photo_jpeg
+from tests.fixtures.platform import Platform
+
+SECONDS_MAX = 90.0
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tokens are kept from one command to the next: logins have a limit."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def run(platform: Platform, tmp_path: Path, cache: Path) -> Run:
+    """Runs `magictoolbox` as the first administrator, in an empty folder."""
+    environment = {
+        **os.environ,
+        "MAGICTOOLBOX_COMMAND_URL": platform.command_url,
+        "MAGICTOOLBOX_QUERY_URL": platform.query_url,
+        "MAGICTOOLBOX_USERNAME": "admin",
+        "XDG_CACHE_HOME": str(cache),
+        "MAGICTOOLBOX_PASSWORD": platform.secret("admin_password"),
+    }
+
+    def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "infrastructure.cli.main", *arguments],
+            env=environment | changes,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+        )
+
+    return run
+
+
+@pytest.fixture
+def hello(tmp_path: Path) -> Path:
+    path = tmp_path / "hello.txt"
+    path.write_text("Hello, MagicToolbox")
+    return path
+
+
+def test_a_photo_is_converted_and_written_where_it_was_asked_for(run: Run, tmp_path: Path) -> None:
+    photo = tmp_path / "Grüße.jpg"
+    photo.write_bytes(photo_jpeg())
+    result = tmp_path / "result.png"
+
+    done = run("submit", "image-converter", str(photo), "-o", "output_format=png",
+               "--output", str(result))  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{result}\n"
+    assert result.read_bytes().startswith(b"\x89PNG")
+    assert "succeeded, attempt 1" in done.stderr
+
+
+def test_results_go_into_a_folder_under_their_own_names(
+    run: Run, tmp_path: Path, hello: Path
+) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+
+    done = run("submit", "checksum", str(hello), "--output", str(folder), "--json")
+
+    assert done.returncode == 0, done.stderr
+    job = json.loads(done.stdout)
+    (path,) = job["paths"]
+    assert Path(path).parent == folder
+    content = Path(path).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == job["outputs"][0]["sha256"]
+    assert hashlib.sha256(hello.read_bytes()).hexdigest() in content.decode()
+
+
+def test_without_waiting_there_is_a_job_to_watch(run: Run, hello: Path) -> None:
+    job_id = run("submit", "checksum", str(hello)).stdout.strip()
+
+    watched = run("jobs", "watch", job_id)
+    shown = run("jobs", "show", job_id, "--events")
+    listed = run("jobs", "list", "--tool", "checksum", "--status", "succeeded")
+
+    assert watched.returncode == 0, watched.stderr
+    assert "succeeded" in watched.stderr
+    assert "hello.txt" in shown.stdout
+    for what in ("submitted", "attempt_started", "attempt_succeeded"):
+        assert what in shown.stdout
+    assert job_id in listed.stdout
+
+
+def test_programs_get_json(run: Run, hello: Path) -> None:
+    accepted = json.loads(run("submit", "checksum", str(hello), "--json").stdout)
+    job_id = accepted["job_id"]
+
+    watched = json.loads(run("jobs", "watch", job_id, "--json").stdout)
+    shown = json.loads(run("jobs", "show", job_id, "--json", "--events").stdout)
+    past = json.loads(run("jobs", "show", job_id, "--json", "--at", "1").stdout)
+    listed = json.loads(run("jobs", "list", "--json", "--limit", "1").stdout)
+    tools = json.loads(run("tools", "list", "--json").stdout)
+    tool = json.loads(run("tools", "show", "image-converter", "--json").stdout)
+
+    assert (watched["status"], shown["status"], past["status"]) == (
+        "succeeded",
+        "succeeded",
+        "queued",
+    )
+    assert [event["version"] for event in shown["events"]] == [1, 2, 3]
+    assert len(listed) == 1
+    assert tool in tools
+
+
+def test_a_job_that_fails_fails_the_command(run: Run, hello: Path, tmp_path: Path) -> None:
+    result = tmp_path / "result"
+
+    done = run("submit", "image-converter", str(hello), "--output", str(result))
+
+    # A text file is refused at the door or by the tool; either way with a reason and no file.
+    assert done.returncode in (EXIT_JOB_FAILED, EXIT_REFUSED)
+    assert done.stderr
+    assert not result.exists()
+
+
+def test_a_job_that_has_ended_cannot_be_cancelled(run: Run, hello: Path) -> None:
+    job_id = json.loads(run("submit", "checksum", str(hello), "--wait", "--json").stdout)["job_id"]
+
+    cancelled = run("jobs", "cancel", job_id)
+    retried = run("jobs", "retry", job_id, "--json")
+
+    assert (cancelled.returncode, retried.returncode) == (EXIT_REFUSED, EXIT_REFUSED)
+    assert cancelled.stderr.startswith("error: ")
+    assert json.loads(retried.stderr)["status"] == 409
+
+
+def test_a_bad_option_is_named(run: Run, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(photo_jpeg())
+
+    done = run("submit", "image-converter", str(photo), "-o", "colour=red")
+
+    assert done.returncode == EXIT_REFUSED
+    assert "colour" in done.stderr
+
+
+def test_the_tools_are_shown_with_their_options(run: Run) -> None:
+    listed = run("tools", "list")
+    shown = run("tools", "show", "image-converter")
+
+    assert "image-converter" in listed.stdout
+    assert "output_format" in shown.stdout
+
+
+@pytest.mark.parametrize("command", [("jobs", "show", "../tools"), ("tools", "show", "nothing")])
+def test_what_is_not_there_is_refused(run: Run, command: tuple[str, ...]) -> None:
+    done = run(*command)
+
+    assert (done.returncode, done.stdout) == (EXIT_REFUSED, "")
+    assert done.stderr.startswith("error: ")
+
+
+def test_a_wrong_password_is_refused_and_not_shown(run: Run) -> None:
+    done = run("jobs", "list", MAGICTOOLBOX_PASSWORD="a wrong password")
+
+    assert done.returncode == EXIT_REFUSED
+    assert "a wrong password" not in done.stdout + done.stderr
+
+
+def test_a_platform_that_is_not_there_is_named(run: Run) -> None:
+    done = run("tools", "list", MAGICTOOLBOX_COMMAND_URL="http://127.0.0.1:1")
+
+    assert done.returncode == EXIT_UNAVAILABLE
+    assert done.stderr == "error: http://127.0.0.1:1 does not answer\n"
