@@ -65,6 +65,7 @@ async def _until_signalled(main: Coroutine[None, None, None]) -> None:
     def stop() -> None:
         if not signalled.is_set():
             signalled.set()
+            tell("stopping: the services finish what they have begun, then the servers end")
             task.cancel()
 
     for number in STOP_SIGNALS:
