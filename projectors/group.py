@@ -58,6 +58,7 @@ class Group:
                 if projection is not self._jobs:
                     folds.append(projection.fold)
         self._topics = {fact.TOPIC for fact in self._folds}
+        self._kinds = {_kind(topic) for topic in self._topics}
 
     @property
     def names(self) -> list[str]:
@@ -94,7 +95,7 @@ class Group:
         for row in rows:
             if row.topic not in self._topics:
                 if row.topic not in CLASS_OF:
-                    self._unknown(UnknownTopic(row.topic))
+                    self._skip(row, UnknownTopic(row.topic))
             elif not self.parking.notes(row):
                 fact = self._decoded(row)
                 if fact is not None:
@@ -166,12 +167,19 @@ class Group:
                 raise CodecError("holds a NUL")
             return self._codec.decode(row.topic, state, row.originator_id, row.originator_version)
         except UnknownTopic as error:
-            self._unknown(error)
+            self._skip(row, error)
         except CodecError as error:
             self.parking.park(Poisoned(row, Reason.UNREADABLE, error))
         return None
 
-    def _unknown(self, error: UnknownTopic) -> None:
+    def _skip(self, row: RecordedRow, error: UnknownTopic) -> None:
         if not self._skip_unknown_topics:
             raise error
         PROJECTION_PARKED.labels(self.name, "unknown_topic").inc()
+        if row.originator_version == 1 and _kind(row.topic) in self._kinds:
+            self.parking.park(Poisoned(row, Reason.UNKNOWN_BEGINNING, error))
+
+
+def _kind(topic: str) -> str:
+    """The kind of aggregate that a topic is about: `magictoolbox.job` of `magictoolbox.job.due`."""
+    return topic.rpartition(".")[0]

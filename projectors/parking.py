@@ -33,7 +33,12 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
     FOLD_FAILED = "fold_failed"
     WRITE_REFUSED = "write_refused"
+    UNKNOWN_BEGINNING = "unknown_beginning"
+    """Its first fact is of a newer version and was skipped, so there is nothing to fold into."""
     FOLLOWS_PARKED = "follows_parked"
+
+
+_FAILURES: Final = frozenset({Reason.UNREADABLE, Reason.FOLD_FAILED, Reason.WRITE_REFUSED})
 
 
 class Poisoned(Exception):
@@ -74,7 +79,7 @@ class Parking:
     def park(self, poisoned: Poisoned) -> None:
         """Set the aggregate aside, from this event on; raises TooManyPoisoned."""
         row, reason = poisoned.row, poisoned.reason
-        failed = sum(noted is not Reason.FOLLOWS_PARKED for _, noted in self._noted.values())
+        failed = sum(noted in _FAILURES for _, noted in self._noted.values())
         if failed >= PARKED_IN_BATCH_MAX:
             raise TooManyPoisoned(f"the last one at {poisoned}") from poisoned
         self._first[row.originator_id] = row.position
