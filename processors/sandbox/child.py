@@ -19,7 +19,6 @@ from pydantic import BaseModel, ValidationError
 from processors.sandbox.execution import execute
 from processors.sandbox.frames import (
     MESSAGE_LENGTH_MAX,
-    BadFrame,
     ErrorFrame,
     Order,
     ProgressFrame,
@@ -31,6 +30,7 @@ from processors.sandbox.prelude import CHANNEL, Confines, Layer
 from processors.sandbox.run import ToolRun
 from processors.tools.base import BadOutput, ToolCrashed, ToolLimits, ToolProcessingError
 from processors.tools.registry import Registry, ToolNotFound, ToolUnavailable
+from processors.tools.stacks import stack_of
 
 PROGRESS_SECONDS_MIN = 0.05
 WARM_UP_ROUNDS = 20
@@ -46,25 +46,29 @@ def live(
 ) -> NoReturn:
     """Be the child; `descriptor` leads to the worker."""
     status = EXIT_FAILED
+    # Whatever had this number was the zygote's, which has its own copy.
+    os.dup2(descriptor, CHANNEL, inheritable=False)
+    channel = _Channel(socket(fileno=CHANNEL))
     try:
-        run = _ordered(descriptor)
+        run = channel.receive()
         confines = Confines(
             folder=run.folder,
             inputs=tuple(file.path for file in run.inputs),
             limits=run.limits,
             parent=zygote,
-            channel=descriptor,
             libraries=libraries,
         )
         for layer in layers:
             layer.put_up(confines)
-        channel = _Channel(socket(fileno=CHANNEL))
         # Not asyncio.run: there is nothing to clean up in a process that ends here.
         loop = asyncio.new_event_loop()
         channel.send(loop.run_until_complete(_ending(run, registry, channel)))
         status = EXIT_DONE
-    finally:
-        os._exit(status)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            message = "The tool's process could not be set up."
+            channel.send(ErrorFrame.of(ToolCrashed(message, stack=stack_of(error))))
+    os._exit(status)
 
 
 def warm_up(registry: Registry) -> None:
@@ -78,18 +82,10 @@ def warm_up(registry: Registry) -> None:
         ours, theirs = socketpair()
         with ours, theirs:
             ours.sendall(packed(Order.of(run)))
-            order = receive_order(theirs).run()
+            channel = _Channel(theirs)
+            order = channel.receive()
             with contextlib.closing(asyncio.new_event_loop()) as loop:
-                channel = _Channel(theirs)
                 channel.send(loop.run_until_complete(_ending(order, registry, channel)))
-
-
-def _ordered(descriptor: int) -> ToolRun:
-    channel = socket(fileno=descriptor)
-    try:
-        return receive_order(channel).run()
-    finally:
-        channel.detach()
 
 
 async def _ending(run: ToolRun, registry: Registry, channel: "_Channel") -> BaseModel:
@@ -99,18 +95,21 @@ async def _ending(run: ToolRun, registry: Registry, channel: "_Channel") -> Base
     except ToolProcessingError as error:
         return ErrorFrame.of(error)
     except (ToolNotFound, ToolUnavailable) as error:
-        return ErrorFrame.of(ToolCrashed(stack=repr(error)))
-    except (ValidationError, BadFrame):
+        return ErrorFrame.of(ToolCrashed(stack=stack_of(error)))
+    except ValidationError:
         return ErrorFrame.of(BadOutput("The tool described its outputs in a way that cannot be."))
 
 
 class _Channel:
-    """Sends frames to the worker, from any thread."""
+    """The way to the worker; frames may be sent from any thread."""
 
     def __init__(self, channel: socket) -> None:
         self._channel = channel
         self._lock = threading.Lock()
         self._next_progress = 0.0
+
+    def receive(self) -> ToolRun:
+        return receive_order(self._channel).run()
 
     def send(self, frame: BaseModel) -> None:
         with self._lock:

@@ -8,7 +8,6 @@ import os
 import signal
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -64,11 +63,11 @@ def _probe(layers: list[Layer], folder: Path, libraries: tuple[Path, ...]) -> st
         inputs=(),
         limits=PROBE_LIMITS,
         parent=os.getpid(),
-        channel=writing,
         libraries=libraries,
     )
     pid = os.fork()
     if pid == 0:
+        os.dup2(writing, CHANNEL)
         _try(layers, confines)
     os.close(writing)
     with open(reading, "rb") as pipe:  # noqa: PTH123 (a descriptor)
@@ -85,10 +84,8 @@ def _try(layers: list[Layer], confines: Confines) -> NoReturn:
         signal.alarm(PROBE_SECONDS_MAX)
         for layer in layers:
             layer.put_up(confines)
-            if layer.name == "descriptors":
-                confines = replace(confines, channel=CHANNEL)
         status = 0 if layers[-1].holds(confines) else 1
     except BaseException as error:
-        os.write(confines.channel, f"{type(error).__name__}: {error}".encode()[:REASON_BYTES_MAX])
+        os.write(CHANNEL, f"{type(error).__name__}: {error}".encode()[:REASON_BYTES_MAX])
     finally:
         os._exit(status)

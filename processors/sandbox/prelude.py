@@ -37,7 +37,6 @@ class Confines:
     inputs: tuple[Path, ...]
     limits: ToolLimits
     parent: int
-    channel: int
     libraries: tuple[Path, ...]
     """Folders of code that may be read."""
 
@@ -67,12 +66,10 @@ def _dies_with_zygote(_: Confines) -> bool:
     return prctl.parent_death_signal() == signal.SIGKILL
 
 
-def _close_descriptors(confines: Confines) -> None:
+def _close_descriptors(_: Confines) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard, inheritable=True)
-    if confines.channel != CHANNEL:
-        os.dup2(confines.channel, CHANNEL, inheritable=False)
     for descriptor in _open_descriptors():
         if descriptor > CHANNEL:
             _close_if_open(descriptor)

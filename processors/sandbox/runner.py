@@ -109,8 +109,8 @@ class Sandbox:
         self, zygote: ZygoteProcess, run: ToolRun, on_progress: Progress
     ) -> _Finished:
         loop = asyncio.get_running_loop()
+        child, channel = await _forked(zygote)
         verdict: Verdict = loop.create_future()
-        child, channel = _forked(zygote)
         deadline = loop.call_later(run.limits.wall_seconds, _condemn, verdict, ToolTimeout())
         talking = asyncio.create_task(converse(channel, run, on_progress, verdict))
         watched = self._watch.add(child, zygote.pid, run, verdict)
@@ -132,14 +132,16 @@ class Sandbox:
             channel.close()
 
 
-def _forked(zygote: ZygoteProcess) -> tuple[Child, socket.socket]:
+async def _forked(zygote: ZygoteProcess) -> tuple[Child, socket.socket]:
     ours, theirs = socket.socketpair()
     try:
         with theirs:
-            return zygote.fork(theirs), ours
-    except ZygoteDied as error:
+            return await zygote.fork(theirs), ours
+    except BaseException as error:
         ours.close()
-        raise ToolCrashed(stack=repr(error)) from error
+        if isinstance(error, ZygoteDied):
+            raise ToolCrashed(stack=repr(error)) from error
+        raise
 
 
 def _condemn(verdict: Verdict, error: ToolProcessingError) -> None:
@@ -149,14 +151,14 @@ def _condemn(verdict: Verdict, error: ToolProcessingError) -> None:
 
 async def _end(zygote: ZygoteProcess, child: Child, talking: asyncio.Task[Ended]) -> None:
     """Leave no process of a run alive: ask, then force, then end the zygote that does not."""
-    with contextlib.suppress(ZygoteDied):
-        for number, seconds in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
-            if not child.exited.done():
-                zygote.signal(child, number)
-                await asyncio.wait({child.exited}, timeout=seconds)
+    for number, seconds in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
         if not child.exited.done():
-            zygote.kill()
-            await child.exited
+            with contextlib.suppress(ZygoteDied):
+                await zygote.signal(child, number)
+            await asyncio.wait({child.exited}, timeout=seconds)
+    if not child.exited.done():
+        zygote.kill()
+    await asyncio.wait({child.exited})
     await asyncio.wait({talking})
 
 

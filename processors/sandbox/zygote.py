@@ -53,7 +53,10 @@ class Zygote:
         """Serve until the worker is gone or says so."""
         self._catch_signals()
         self._layers, isolation = probed(self._libraries, self._without)
-        self._tell(ready=[isolation.level, isolation.layers, isolation.missing])
+        missing = isolation.missing
+        if thread_count() > 1:
+            missing += ("one thread: a plug-in starts others as soon as it is loaded",)
+        self._tell(ready=[isolation.level, isolation.layers, missing])
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._wake_reading, select.POLLIN)
@@ -92,13 +95,13 @@ class Zygote:
         try:
             pid = os.fork()
         except OSError as error:
-            self._tell(refused=run, reason=str(error))
+            self._tell(run=run, refused=str(error))
             return
         if pid == 0:
             child.live(descriptor, self._registry, self._layers, self._libraries, zygote)
         os.close(descriptor)
         self._runs[pid] = run
-        self._tell(started=run, pid=pid)
+        self._tell(run=run, pid=pid)
 
     def _signal(self, run: int, number: int) -> None:
         # The child is not reaped yet, so its number cannot belong to anybody else.
@@ -116,7 +119,7 @@ class Zygote:
                 self._ending[pid] = (
                     time.monotonic() + ENDING_SECONDS_MAX,
                     {
-                        "exited": self._runs.pop(pid),
+                        "run": self._runs.pop(pid),
                         "status": os.waitstatus_to_exitcode(status),
                         "cpu_seconds": used.ru_utime + used.ru_stime,
                         "peak_rss_bytes": used.ru_maxrss * 1024,

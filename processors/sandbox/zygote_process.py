@@ -11,10 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import structlog
+
 from processors.sandbox.run import Isolation
+
+log = structlog.get_logger(__name__)
 
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 5.0
+REQUEST_STEP_SECONDS = 0.002
+REQUEST_TRIES_MAX = 2_500
 BURIAL_SECONDS_MAX = 1.0
 BURIAL_STEP_SECONDS = 0.01
 REPORT_BYTES_MAX = 65_536
@@ -61,6 +67,7 @@ class ZygoteProcess:
     _count: int = 0
     _burial: asyncio.Task[None] | None = None
     _ready: asyncio.Future[None] = field(init=False)
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -97,29 +104,45 @@ class ZygoteProcess:
         """Its process."""
         return self.process.pid
 
-    def fork(self, channel: socket.socket) -> Child:
+    async def fork(self, channel: socket.socket) -> Child:
         """Ask for a child that holds the other end of a channel; raises ZygoteDied."""
-        if not self.is_alive:
-            raise ZygoteDied
         self._count += 1
         child = Child(self._count, asyncio.get_running_loop().create_future())
         self.children[child.number] = child
-        request = json.dumps({"fork": child.number}).encode()
         try:
-            socket.send_fds(self.control, [request], [channel.fileno()])
-        except OSError as error:
-            # A zygote that does not even take requests any more is of no use to anybody.
-            self.kill()
-            raise ZygoteDied(str(error)) from error
+            await self._ask({"fork": child.number}, [channel.fileno()])
+        except BaseException:
+            # The worker closes its own end: a child that comes nevertheless reads no order.
+            self.children.pop(child.number, None)
+            raise
         return child
 
-    def signal(self, child: Child, number: signal.Signals) -> None:
+    async def signal(self, child: Child, number: signal.Signals) -> None:
         """Send a signal to all processes of a run."""
-        request = json.dumps({"run": child.number, "signal": int(number)}).encode()
+        await self._ask({"run": child.number, "signal": int(number)}, [])
+
+    async def _ask(self, request: dict[str, int], descriptors: list[int]) -> None:
+        body = json.dumps(request).encode()
+        async with self._asking:
+            for _ in range(REQUEST_TRIES_MAX):
+                if self._is_sent(body, descriptors):
+                    return
+                await asyncio.sleep(REQUEST_STEP_SECONDS)
+        # A zygote that does not even take requests any more is of no use to anybody.
+        self.kill()
+        raise ZygoteDied("takes no requests")
+
+    def _is_sent(self, body: bytes, descriptors: list[int]) -> bool:
+        if not self.is_alive:
+            raise ZygoteDied
         try:
-            self.control.send(request)
-        except OSError:
+            socket.send_fds(self.control, [body], descriptors)
+        except BlockingIOError:
+            return False
+        except OSError as error:
             self.kill()
+            raise ZygoteDied(str(error)) from error
+        return True
 
     def kill(self) -> None:
         """End it at once; its children end with it."""
@@ -158,16 +181,20 @@ class ZygoteProcess:
             level, layers, missing = report["ready"]
             self.isolation = Isolation(level, tuple(layers), tuple(missing))
             self._ready.set_result(None)
-        elif "started" in report:
-            self.children[report["started"]].pid = report["pid"]
-        elif "refused" in report:
-            child = self.children.pop(report["refused"])
-            _fail(child.exited, ZygoteDied(f"no fork: {report['reason']}"))
-        else:
-            child = self.children.pop(report["exited"])
+            log.info("zygote_started", pid=self.pid, level=level, missing=missing)
+        elif child := self.children.get(report["run"]):
+            self._heard_of(child, report)
+
+    def _heard_of(self, child: Child, report: dict[str, Any]) -> None:
+        if "pid" in report:
+            child.pid = report["pid"]
+            return
+        del self.children[child.number]
+        if "refused" in report:
+            _fail(child.exited, ZygoteDied(f"no fork: {report['refused']}"))
+        elif not child.exited.done():
             ending = Exit(report["status"], report["cpu_seconds"], report["peak_rss_bytes"])
-            if not child.exited.done():
-                child.exited.set_result(ending)
+            child.exited.set_result(ending)
 
     def _bury(self) -> None:
         if self._burial is None:
@@ -178,6 +205,7 @@ class ZygoteProcess:
     async def _buried(self) -> None:
         """See to it that no run outlives its zygote; the kernel sees only to direct children."""
         await asyncio.to_thread(self._wait)
+        log.info("zygote_ended", pid=self.pid, runs=len(self.children))
         pids = [child.pid for child in self.children.values() if child.pid is not None]
         deadline = asyncio.get_running_loop().time() + BURIAL_SECONDS_MAX
         while pids := [pid for pid in pids if _is_killed_group_alive(pid)]:

@@ -7,6 +7,7 @@ install an entry point in the group `magictoolbox.tools` that names a subclass o
 INTERFACE_VERSION grows when what is written against an older one would break.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 INTERFACE_VERSION = 1
 MIB = 1024**2
+CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 Progress = Callable[[float, str], None]
 """Takes the fraction done (0 to 1) and a few words; may be called often, from any thread."""
@@ -40,7 +42,7 @@ class ToolLimits:
     cpu_seconds: int = 60
     """Of each process; an endless loop ends here, however busy the machine is."""
     memory_bytes: int = 1024 * MIB
-    """What the run may use beyond the bare interpreter and its libraries."""
+    """What all processes of the run may hold together."""
     file_bytes: int = 256 * MIB
     """Of any one file that the run writes."""
     outputs_bytes: int = 256 * MIB
@@ -161,6 +163,8 @@ class ToolProcessingError(Exception):
         stack: str | None = None,
     ) -> None:
         """`field` names the option at fault; `stack` is for logs, all else for the file's owner."""
+        if CODE.fullmatch(code) is None:
+            raise ValueError(f"{code!r} is no code: it has to be in UPPER_SNAKE")
         self.code = code
         self.message = message or (type(self).__doc__ or "").partition("\n")[0]
         self.field = field

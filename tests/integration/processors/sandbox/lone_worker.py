@@ -16,8 +16,8 @@ async def main(folder: Path) -> None:
 
     def tell(*_: object) -> None:
         assert sandbox.zygote is not None
-        sys.stdout.write(f"{sandbox.zygote.pid}\n")
-        sys.stdout.flush()
+        sys.stderr.write(f"{sandbox.zygote.pid}\n")
+        sys.stderr.flush()
 
     await sandbox.run(ToolRun("sleeper", {}, (), folder, Sleeper.limits), tell)
 

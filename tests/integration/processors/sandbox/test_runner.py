@@ -15,11 +15,12 @@ import pytest
 import pytest_asyncio
 
 from processors.sandbox.run import ToolOutcome, ToolRun
-from processors.sandbox.runner import Sandbox
+from processors.sandbox.runner import INSTALLED, Sandbox
 from processors.sandbox.zygote_process import ZygoteProcess
 from processors.tools.base import InputFile, ToolProcessingError
 from tests.fixtures.waiting import eventually
 from tests.integration.processors.sandbox import hostile_tools
+from tests.integration.processors.sandbox.boxes import started
 
 REGISTRY = "tests.integration.processors.sandbox.hostile_tools:registry"
 THREADED = "tests.integration.processors.sandbox.hostile_tools:registry_with_threads"
@@ -31,10 +32,8 @@ TOOLS = hostile_tools.registry()
 async def sandbox() -> AsyncIterator[Sandbox]:
     """With the basic layers only: what it stands without the others, it stands."""
     os.environ["SECRET_KEY"] = "not for tools"
-    box = Sandbox(REGISTRY, without=("landlock", "seccomp"))
-    await box.start()
-    yield box
-    await box.stop()
+    async with started(REGISTRY) as box:
+        yield box
     del os.environ["SECRET_KEY"]
 
 
@@ -254,60 +253,79 @@ async def test_many_runs_at_once_do_not_mix(sandbox: Sandbox, tmp_path: Path) ->
 
 
 async def test_a_killed_zygote_takes_its_runs_along_and_is_replaced(tmp_path: Path) -> None:
-    box = Sandbox(REGISTRY, without=("landlock", "seccomp"))
-    await box.start()
-    sleeping = await asleep(box, tmp_path)
-    zygote = zygote_of(box)
+    async with started(REGISTRY) as box:
+        sleeping = await asleep(box, tmp_path)
+        zygote = zygote_of(box)
 
-    os.kill(zygote.pid, signal.SIGKILL)
-    with pytest.raises(ToolProcessingError) as caught:
-        await sleeping
+        os.kill(zygote.pid, signal.SIGKILL)
+        with pytest.raises(ToolProcessingError) as caught:
+            await sleeping
 
-    assert (caught.value.code, caught.value.permanent) == ("TOOL_CRASHED", False)
-    assert not any(is_alive(pid) for pid in pids(tmp_path))
-    assert (await outcome(box, order("snoop", tmp_path))).outputs
-    assert zygote_of(box).pid != zygote.pid
-    await box.stop()
+        assert (caught.value.code, caught.value.permanent) == ("TOOL_CRASHED", False)
+        assert not any(is_alive(pid) for pid in pids(tmp_path))
+        assert (await outcome(box, order("snoop", tmp_path))).outputs
+        assert zygote_of(box).pid != zygote.pid
 
 
 async def test_a_zygote_that_hangs_is_replaced_when_a_run_cannot_be_ended(tmp_path: Path) -> None:
-    box = Sandbox(REGISTRY, without=("landlock", "seccomp"))
-    await box.start()
-    sleeping = await asleep(box, tmp_path)
-    zygote = zygote_of(box)
-    os.kill(zygote.pid, signal.SIGSTOP)
+    async with started(REGISTRY) as box:
+        sleeping = await asleep(box, tmp_path)
+        zygote = zygote_of(box)
+        os.kill(zygote.pid, signal.SIGSTOP)
 
-    sleeping.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await sleeping
+        sleeping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sleeping
 
-    assert not any(is_alive(pid) for pid in [*pids(tmp_path), zygote.pid])
-    assert (await outcome(box, order("snoop", tmp_path))).outputs
-    await box.stop()
+        assert not any(is_alive(pid) for pid in [*pids(tmp_path), zygote.pid])
+        assert (await outcome(box, order("snoop", tmp_path))).outputs
 
 
 async def test_stopping_ends_every_run(tmp_path: Path) -> None:
-    box = Sandbox(REGISTRY, without=("landlock", "seccomp"))
-    await box.start()
-    sleeping = await asleep(box, tmp_path)
-    zygote = zygote_of(box)
-
-    await box.stop()
+    async with started(REGISTRY) as box:
+        sleeping = await asleep(box, tmp_path)
+        zygote = zygote_of(box)
 
     with pytest.raises(ToolProcessingError, match="TOOL_CRASHED"):
         await sleeping
     assert not any(is_alive(pid) for pid in [*pids(tmp_path), zygote.pid])
 
 
+async def test_more_runs_at_once_than_the_zygote_can_be_asked_for_in_one_go(
+    tmp_path: Path,
+) -> None:
+    async with started(REGISTRY) as box:
+        zygote = zygote_of(box)
+        os.kill(zygote.pid, signal.SIGSTOP)
+        runs = asyncio.gather(*(outcome(box, order("no-op", tmp_path)) for _ in range(400)))
+        await asyncio.sleep(0)
+        os.kill(zygote.pid, signal.SIGCONT)
+        outcomes = await runs
+
+        assert len(outcomes) == 400
+        assert zygote_of(box) is zygote
+
+
+async def test_a_run_whose_folder_is_missing_says_that_it_could_not_begin(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    error = await failure(sandbox, order("snoop", tmp_path / "nowhere"))
+
+    assert (error.code, error.permanent) == ("TOOL_CRASHED", False)
+    assert "could not be set up" in error.message
+    assert "FileNotFoundError" in (error.stack or "")
+
+
 async def test_a_killed_worker_leaves_no_process(tmp_path: Path) -> None:
     worker = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.integration.processors.sandbox.lone_worker", tmp_path),
         env={**os.environ, "PYTHONPATH": ":".join(path for path in sys.path if path)},
-        stdout=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
     )
-    assert worker.stdout is not None
+    assert worker.stderr is not None
     async with asyncio.timeout(DEADLINE_SECONDS):
-        zygote = int(await worker.stdout.readline())
+        zygote = int(await worker.stderr.readline())
 
     worker.kill()
     await worker.wait()
@@ -318,14 +336,12 @@ async def test_a_killed_worker_leaves_no_process(tmp_path: Path) -> None:
 
 
 async def test_a_library_with_threads_is_loaded_in_the_child(tmp_path: Path) -> None:
-    box = Sandbox(THREADED)
-    await box.start()
+    async with started(THREADED) as box:
 
-    run = ToolRun("threaded", {}, (), tmp_path, hostile_tools.Threaded.limits)
-    result = await outcome(box, run)
+        run = ToolRun("threaded", {}, (), tmp_path, hostile_tools.Threaded.limits)
+        result = await outcome(box, run)
 
-    assert result.outputs[0].path.read_text() == "from the thread"
-    await box.stop()
+        assert result.outputs[0].path.read_text() == "from the thread"
 
 
 async def test_a_sandbox_that_cannot_start_says_so(tmp_path: Path) -> None:
@@ -336,20 +352,18 @@ async def test_a_sandbox_that_cannot_start_says_so(tmp_path: Path) -> None:
 
 
 async def test_an_input_reaches_the_tool_as_it_was_given(tmp_path: Path) -> None:
-    box = Sandbox()
-    await box.start()
-    source = tmp_path / "1"
-    source.write_bytes(b"abc")
-    folder = tmp_path / "work"
-    folder.mkdir()
-    file = InputFile(source, "räuber.bin", "application/octet-stream", 3, "")
+    async with started(INSTALLED) as box:
+        source = tmp_path / "1"
+        source.write_bytes(b"abc")
+        folder = tmp_path / "work"
+        folder.mkdir()
+        file = InputFile(source, "räuber.bin", "application/octet-stream", 3, "")
 
-    limits = TOOLS.get("snoop").limits
-    result = await outcome(box, ToolRun("checksum", {}, (file,), folder, limits))
+        limits = TOOLS.get("snoop").limits
+        result = await outcome(box, ToolRun("checksum", {}, (file,), folder, limits))
 
-    digest = hashlib.sha256(b"abc").hexdigest()
-    assert result.outputs[0].path.read_text() == f"{digest}  räuber.bin\n"
-    await box.stop()
+        digest = hashlib.sha256(b"abc").hexdigest()
+        assert result.outputs[0].path.read_text() == f"{digest}  räuber.bin\n"
 
 
 def zygote_of(sandbox: Sandbox) -> ZygoteProcess:

@@ -9,14 +9,14 @@ import pytest
 import pytest_asyncio
 
 from processors.sandbox.run import ToolRun
-from processors.sandbox.runner import Sandbox
+from processors.sandbox.runner import INSTALLED, Sandbox
 from processors.tools.base import InputFile, ToolProcessingError
 from processors.tools.registry import installed
 from tests.factories import files
+from tests.integration.processors.sandbox.boxes import WALLS, started
 from tests.integration.processors.sandbox.prying_tools import Pry, PryInCompany
 
 REGISTRY = "tests.integration.processors.sandbox.prying_tools:registry"
-LAYERS = ("landlock", "seccomp")
 REFUSED = (
     "refused: Permission denied",
     "refused: Operation not permitted",
@@ -26,20 +26,16 @@ REFUSED = (
 
 @pytest_asyncio.fixture(scope="module")
 async def walled() -> AsyncIterator[Sandbox]:
-    box = Sandbox(REGISTRY)
-    await box.start()
-    if missing := set(LAYERS) - set(box.isolation.layers):
-        pytest.skip(f"this kernel does not give {missing}: {box.isolation.missing}")
-    yield box
-    await box.stop()
+    async with started(REGISTRY, without=()) as box:
+        if missing := set(WALLS) - set(box.isolation.layers):
+            pytest.skip(f"this kernel does not give {missing}: {box.isolation.missing}")
+        yield box
 
 
 @pytest_asyncio.fixture(scope="module")
 async def bare() -> AsyncIterator[Sandbox]:
-    box = Sandbox(REGISTRY, without=LAYERS)
-    await box.start()
-    yield box
-    await box.stop()
+    async with started(REGISTRY) as box:
+        yield box
 
 
 async def said(box: Sandbox, folder: Path, way: str, target: object = "", tool: str = "pry") -> str:
@@ -172,10 +168,8 @@ async def test_every_built_in_tool_works_behind_all_walls(
 
 @pytest_asyncio.fixture(scope="module")
 async def every_tool() -> AsyncIterator[Sandbox]:
-    box = Sandbox()
-    await box.start()
-    yield box
-    await box.stop()
+    async with started(INSTALLED, without=()) as box:
+        yield box
 
 
 async def test_a_bad_file_is_refused_by_its_code_from_behind_the_walls(
@@ -195,4 +189,4 @@ async def test_a_bad_file_is_refused_by_its_code_from_behind_the_walls(
 async def test_the_isolation_is_told_as_it_is(walled: Sandbox) -> None:
     assert walled.isolation.level == "L2"
     assert walled.isolation.missing == ()
-    assert {"rlimits", *LAYERS} <= set(walled.isolation.layers)
+    assert {"rlimits", *WALLS} <= set(walled.isolation.layers)
