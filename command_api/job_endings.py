@@ -62,6 +62,7 @@ class JobEndings:
         self._listening: list[Listening] = []
         self._opening = asyncio.Lock()
         self._closing: asyncio.Task[None] | None = None
+        self._is_released = False
 
     @property
     def is_full(self) -> bool:
@@ -95,17 +96,24 @@ class JobEndings:
         finally:
             self._leave(job_id, told)
 
+    def release(self) -> None:
+        """Let everybody go who waits, now and later: the process is about to end."""
+        self._is_released = True
+        for waiting in self._waiting.values():
+            for told in waiting:
+                told.set()
+
     async def close(self) -> None:
         """Hear no more."""
         if self._closing is not None:
             self._closing.cancel()
         await self._unsubscribe()
 
-    async def _until_ended(self, job_id: UUID, told: asyncio.Event) -> Ending:
+    async def _until_ended(self, job_id: UUID, told: asyncio.Event) -> Ending | None:
         while True:
             told.clear()
             ending = await self._read(job_id)
-            if ending is not None:
+            if ending is not None or self._is_released:
                 return ending
             try:
                 async with asyncio.timeout(self._patience()):

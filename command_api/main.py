@@ -1,12 +1,16 @@
 """The process `command-api`: reads its settings once, serves until SIGTERM or SIGINT, drains."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from fastapi import FastAPI
+
 from command_api.app import create_app
 from command_api.lifespan import PROCESS
+from command_api.resources import Resources
 from command_api.settings import CommandApiSettings
 from infrastructure.http.server import HttpServer
 from infrastructure.process import Running, run_process
@@ -27,9 +31,30 @@ def main() -> None:
         server = HttpServer(app, settings.host, settings.port, name="command_api")
         server.bind()
         _spare_the_collector()
-        yield Running(services=[server])
+        yield Running(services=[server, Waits(app)])
 
     run_process(PROCESS, settings, build)
+
+
+class Waits:
+    """Ends the waits of clients when the drain begins; they would outlast it and be cut off."""
+
+    name = "waits"
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._drained = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run until drained."""
+        await self._drained.wait()
+
+    def drain(self) -> None:
+        """Let everybody go who waits for a job; each gets the receipt."""
+        resources: Resources | None = getattr(self._app.state, "resources", None)
+        if resources is not None:
+            resources.endings.release()
+        self._drained.set()
 
 
 def _spare_the_collector() -> None:

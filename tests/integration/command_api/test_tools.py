@@ -248,3 +248,20 @@ async def test_a_client_that_leaves_in_mid_upload_leaves_nothing(
     await writer.wait_closed()
 
     await eventually(lambda: api.blob_files() == files)
+
+
+async def test_who_waits_when_the_process_ends_gets_a_receipt(
+    api: CommandApi, client: httpx.AsyncClient, auth_headers: Headers
+) -> None:
+    endings = api.app.state.resources.endings
+    start = await api.log.head()
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(
+            client.post(CONVERT, files=part(), headers=auth_headers | {"Prefer": "wait=30"})
+        )
+        job_id = await api.next_job(start)
+        endings.release()
+
+    endings._is_released = False
+    answer = waiting.result()
+    assert (answer.status_code, answer.json()["job_id"]) == (202, str(job_id))

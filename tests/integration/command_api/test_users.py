@@ -182,3 +182,14 @@ async def test_a_new_user_has_an_address(client: httpx.AsyncClient, admin: Heade
     answer = await client.post("/users", json=body, headers=admin)
 
     assert answer.headers["Location"].endswith(f"{PREFIX}/users/{answer.json()['user_id']}")
+
+
+async def test_json_too_deep_is_refused_and_no_server_error(
+    client: httpx.AsyncClient, admin: Headers
+) -> None:
+    headers = admin | {"Content-Type": "application/json"}
+
+    answer = await client.post("/users", content=b"[" * 100_000, headers=headers)
+
+    assert answer.status_code in {400, 422}, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
