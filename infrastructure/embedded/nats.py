@@ -72,4 +72,4 @@ def _binary() -> Path:
 
 def is_healthy(monitoring_port: int) -> bool:
     """Whether the server and its JetStream have recovered and take connections."""
-    return says_ok(monitoring_port, "/healthz")
+    return says_ok(monitoring_port, "/healthz?js-server-only=true")
