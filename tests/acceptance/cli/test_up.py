@@ -192,3 +192,17 @@ def test_a_signal_during_the_start_ends_it_in_order(
 
     assert process.wait(60) == 0
     assert list((mine.data_dir / "run").iterdir()) == []
+
+
+def test_external_servers_are_used_as_soon_as_their_addresses_are_set(
+    platform_factory: PlatformFactory, empty_database_url: str, nats_url: str, redis_url: str
+) -> None:
+    external = {"DATABASE_URL": empty_database_url, "NATS_URL": nats_url, "REDIS_URL": redis_url}
+    mine = platform_factory(environment=external)
+
+    mine.start()
+
+    assert sha256(b"small").hexdigest() in digest(mine, b"small")
+    assert [name for name in SERVERS if (mine.data_dir / name).exists()] == []
+    # Before its database is dropped.
+    mine.stop()
