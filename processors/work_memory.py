@@ -1,4 +1,4 @@
-"""The tables of work in memory: a true twin of those in PostgreSQL, held to the same suite of tests.
+"""The tables of work in memory: a twin of those in PostgreSQL, held to the same suite of tests.
 
 For simulations, and for tests of the dispatcher that need no database.
 """

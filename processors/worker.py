@@ -68,6 +68,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until drained."""
+        structlog.contextvars.bind_contextvars(worker=self._equipment.reports.worker)
         for runner in self._runners:
             await runner.start()
         metrics.WORKER_SLOTS.set(self._slots.size)
@@ -81,9 +82,10 @@ class Worker:
             await self._until_draining(taking)
             await self._drain(taking)
         finally:
-            for task in background:
+            self.intake.close()
+            for task in (*background, *self._handling):
                 task.cancel()
-            await asyncio.gather(*background, taking, return_exceptions=True)
+            await asyncio.gather(*background, *self._handling, taking, return_exceptions=True)
             await listening.unsubscribe()
             for runner in self._runners:
                 await runner.stop()
@@ -158,9 +160,6 @@ class Worker:
         for attempt in list(self._running):
             attempt.end(Ending.HANDED_BACK)
         await self._finish(HAND_BACK_SECONDS_MAX)
-        for task in self._handling:
-            task.cancel()
-        await asyncio.gather(*self._handling, return_exceptions=True)
 
     async def _finish(self, seconds: float) -> None:
         """Wait for what is under way."""

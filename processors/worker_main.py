@@ -36,10 +36,10 @@ from processors.offers import ToolOffers
 from processors.reports import Reports
 from processors.sandbox.inline import InlineRunner
 from processors.sandbox.run import Runner
-from processors.sandbox.runner import Sandbox
+from processors.sandbox.runner import INSTALLED, Sandbox
+from processors.sandbox.zygote import registry_from
 from processors.settings import WorkerSettings
 from processors.slots import Slots
-from processors.tools.registry import installed
 from processors.worker import Worker
 from processors.workspace import sweep
 
@@ -67,10 +67,8 @@ def main() -> None:
 
 
 @asynccontextmanager
-async def build(settings: Settings) -> AsyncIterator[Running]:
-    """A worker on its connections, under an identity that is new at each boot."""
-    identity = str(uuid7())
-    structlog.contextvars.bind_contextvars(worker=identity)
+async def build(settings: Settings, tools: str = INSTALLED) -> AsyncIterator[Running]:
+    """A worker on its connections; `tools` names the function that gives its registry."""
     async with AsyncExitStack() as stack:
         await asyncio.to_thread(_prepare, settings.work_folder)
         broker = Broker(settings, f"magictoolbox {NAME}")
@@ -86,23 +84,25 @@ async def build(settings: Settings) -> AsyncIterator[Running]:
         stack.push_async_callback(repository.close)
         beats = PostgresBeats(settings.dsn)
         stack.push_async_callback(beats.close)
-        worker = _worker(identity, settings, broker, pool, repository, blobs, beats)
+        worker = _worker(settings, tools, broker, pool, repository, blobs, beats)
         checks = {"nats": broker.check(), "postgres": Check(_answers(pool)), **worker.checks}
         yield Running([worker], checks)
 
 
 def _worker(
-    identity: str,
     settings: Settings,
+    tools: str,
     broker: Broker,
     pool: Pool,
     repository: Repository,
     blobs: BlobStore,
     beats: PostgresBeats,
 ) -> Worker:
-    clock, postgres_log, registry = SystemClock(), PostgresLog(pool), installed()
+    # New at each boot: a worker that comes back under an old name would be taken for the old one.
+    identity = str(uuid7())
+    clock, postgres_log, registry = SystemClock(), PostgresLog(pool), registry_from(tools)
     reports = Reports(repository, postgres_log, identity, clock)
-    sandbox: Runner = Sandbox()
+    sandbox: Runner = Sandbox(tools)
     inline = InlineRunner(registry) if settings.run_trusted_inline else None
     slots = Slots(settings.worker_slots, settings.inline_slots if inline else 0)
     equipment = Equipment(

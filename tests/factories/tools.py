@@ -70,7 +70,7 @@ class GateOptions(ToolOptions):
 
 
 class Gate(BaseTool[GateOptions]):
-    """Waits until its test lets it through; one gate for all runs of a process."""
+    """Waits until its test lets it through; one gate for all workers of a process."""
 
     name = "gate"
     description = "Waits."
@@ -81,14 +81,18 @@ class Gate(BaseTool[GateOptions]):
     trusted = True
     Options = GateOptions
 
-    def __init__(self) -> None:
-        self.reached = asyncio.Event()
-        self.opened = asyncio.Event()
-        self.runs = 0
+    reached: ClassVar[asyncio.Event]
+    opened: ClassVar[asyncio.Event]
+    runs: ClassVar[int] = 0
+
+    @classmethod
+    def close(cls) -> None:
+        """Let nobody through until it is opened."""
+        cls.reached, cls.opened, cls.runs = asyncio.Event(), asyncio.Event(), 0
 
     async def process(self, input_data: ToolInput, options: GateOptions) -> list[OutputFile]:
         """Wait."""
-        self.runs += 1
+        Gate.runs += 1
         self.reached.set()
         await self.opened.wait()
         if not options.makes_output:

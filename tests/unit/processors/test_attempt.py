@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
@@ -112,8 +111,9 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    yield Scene(tmp_path)
+async def scene(tmp_path: Path) -> Scene:
+    Gate.close()
+    return Scene(tmp_path)
 
 
 def message(scene: Scene, job: Job) -> str:
@@ -236,14 +236,8 @@ async def at_the_gate(scene: Scene, **options: object) -> tuple[Job, Attempt, as
     job = await scene.submit("gate", inputs=0, **options)
     attempt = await scene.claimed(job)
     running = asyncio.create_task(attempt.run())
-    await gate_of(scene).reached.wait()
+    await Gate.reached.wait()
     return job, attempt, running
-
-
-def gate_of(scene: Scene) -> Gate:
-    gate = scene.registry.get("gate")
-    assert isinstance(gate, Gate)
-    return gate
 
 
 async def test_a_cancelled_job_is_stopped_and_nothing_is_appended(scene: Scene) -> None:
@@ -272,7 +266,7 @@ async def test_a_superseded_attempt_is_stopped_and_that_is_on_record(scene: Scen
 async def test_a_late_result_is_refused_recorded_and_its_blobs_are_deleted(scene: Scene) -> None:
     job, _, running = await at_the_gate(scene, makes_output=True)
     await scene.repository.change(Job, job.id, lambda job: job.expire_attempt(1, origin()))
-    gate_of(scene).opened.set()
+    Gate.opened.set()
 
     with capture_logs() as logs:
         await running
@@ -310,7 +304,7 @@ async def test_an_event_that_changes_nothing_does_not_stop_an_attempt(scene: Sce
     await scene.reports.refuse(job.id, 9, "failed")
 
     await scene.leases.reconsider(job.id)
-    gate_of(scene).opened.set()
+    Gate.opened.set()
     await running
 
     assert (await scene.topics(job))[-1] == "attempt_succeeded"
