@@ -5,9 +5,10 @@ never claims more than the rows show. A connection that broke while idle is repl
 is run again, once; a database that is away, or too busy, is `Unavailable`.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 import structlog
@@ -16,6 +17,7 @@ from sqlalchemy import Row, Select, Subquery, func, select, true
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from infrastructure import metrics
 from infrastructure.postgres import (
@@ -82,6 +84,9 @@ class Reader:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._waiting = 0
+        self._acquired_after = metrics.POOL_ACQUIRE_SECONDS.labels(POOL_NAME)
+        self._observe()
 
     async def rows(
         self, statement: AnySelect, parameters: dict[str, Any] | None = None
@@ -115,10 +120,32 @@ class Reader:
         self, statement: AnySelect, parameters: dict[str, Any] | None
     ) -> Sequence[AnyRow]:
         began = time.perf_counter()
-        async with self._engine.connect() as connection:
-            metrics.POOL_ACQUIRE_SECONDS.labels(POOL_NAME).observe(time.perf_counter() - began)
+        self._waiting += 1
+        try:
+            connection = await self._engine.connect()
+        finally:
+            self._waiting -= 1
+        self._acquired_after.observe(time.perf_counter() - began)
+        try:
             result = await connection.execute(statement, parameters)
             return result.all()
+        finally:
+            # A caller that goes away must not keep the connection from going back.
+            await asyncio.shield(connection.close())
+
+    def _observe(self) -> None:
+        """Let the metrics look at the pool whenever they are read."""
+        engine = self._engine
+
+        def pool() -> QueuePool:
+            # Asked for each time: the engine replaces its pool after a lost connection.
+            return cast(QueuePool, engine.pool)
+
+        metrics.POOL_SIZE.labels(POOL_NAME).set_function(
+            lambda: pool().checkedin() + pool().checkedout()
+        )
+        metrics.POOL_IN_USE.labels(POOL_NAME).set_function(lambda: pool().checkedout())
+        metrics.POOL_WAITING.labels(POOL_NAME).set_function(lambda: self._waiting)
 
 
 def _is_away(error: DBAPIError) -> bool:

@@ -8,12 +8,14 @@ import asyncpg
 import httpx
 import pytest
 
+from infrastructure.metrics import REGISTRY
 from query_api import live_status, reader
 from query_api.app import create_app
 from query_api.settings import QueryApiSettings
 from tests.fixtures.databases import DatabaseFactory
 from tests.fixtures.query_api import AuthHeaders, World, query_api
 from tests.fixtures.servers import Server, ServerFactory
+from tests.fixtures.waiting import eventually
 
 NOWHERE = "127.0.0.1:1"
 READY_URL = "http://query.test/ready"
@@ -165,10 +167,39 @@ async def test_more_readers_than_the_pool_serves_in_time_are_sent_away(
             ]
             ended = asyncio.as_completed(asking, timeout=20)
             sent_away = [(await next(ended)).status_code for _ in range(2)]
+            metrics = (await client.get("http://query.test/metrics")).text
         served = (await next(ended)).status_code
     await connection.close()
 
     assert (sent_away, served) == ([503, 503], 200)
+    assert 'magictoolbox_pool_in_use{pool="reads"} 1.0' in metrics
+
+
+async def test_a_caller_who_leaves_gives_the_connection_back(
+    query_settings: QueryApiSettings, world: World, auth_headers: AuthHeaders
+) -> None:
+    job_id = await world.submit()
+    await world.project()
+    headers = await auth_headers()
+    settings = query_settings.model_copy(update={"database_pool_size": 1})
+    connection = await asyncpg.connect(query_settings.dsn)
+    async with query_api(create_app(settings)) as client:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE read_models.checkpoints")
+            leaving = asyncio.create_task(client.get(f"/jobs/{job_id}", headers=headers))
+            await eventually(lambda: connections_in_use() == 1)
+            leaving.cancel()
+            await asyncio.wait([leaving])
+        answer = await client.get(f"/jobs/{job_id}", headers=headers)
+    await connection.close()
+
+    assert leaving.cancelled()
+    assert answer.status_code == 200
+
+
+def connections_in_use() -> float | None:
+    """How many connections of the reader's pool are in use."""
+    return REGISTRY.get_sample_value("magictoolbox_pool_in_use", {"pool": "reads"})
 
 
 class TestWithoutPostgres:
