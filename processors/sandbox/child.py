@@ -9,9 +9,9 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from socket import socket, socketpair
+from socket import recv_fds, socket, socketpair
 from typing import NoReturn
 
 from pydantic import BaseModel, ValidationError
@@ -33,52 +33,72 @@ from processors.tools.registry import Registry, ToolNotFound, ToolUnavailable
 from processors.tools.stacks import stack_of
 
 PROGRESS_SECONDS_MIN = 0.05
-WARM_UP_ROUNDS = 20
 EXIT_DONE, EXIT_FAILED = 0, 70
 
 
-def live(
-    descriptor: int,
-    registry: Registry,
-    layers: Sequence[Layer],
-    libraries: tuple[Path, ...],
-    zygote: int,
-) -> NoReturn:
-    """Be the child; `descriptor` leads to the worker."""
+@dataclass(frozen=True, slots=True)
+class Upbringing:
+    """What a zygote gives to all its children."""
+
+    registry: Registry
+    layers: tuple[Layer, ...]
+    confines: Confines
+
+
+def live(waiting: int, upbringing: Upbringing) -> NoReturn:
+    """Be a child: wait for a run at a descriptor, then run it; ends without one at its end."""
     status = EXIT_FAILED
     # Whatever had this number was the zygote's, which has its own copy.
-    os.dup2(descriptor, CHANNEL, inheritable=False)
+    os.dup2(waiting, CHANNEL, inheritable=False)
+    try:
+        for layer in upbringing.layers:
+            if layer.is_early:
+                layer.put_up(upbringing.confines)
+        warm_up(upbringing.registry, rounds=1)
+        loop = asyncio.new_event_loop()
+        if _await_run():
+            status = _run(loop, upbringing)
+    finally:
+        os._exit(status)
+
+
+def _await_run() -> bool:
+    """Exchange the way to the zygote for the way to the worker; False when the zygote is gone."""
+    with socket(fileno=CHANNEL) as waiting:
+        _, descriptors, _, _ = recv_fds(waiting, 1, 1)
+        for descriptor in descriptors:
+            os.dup2(descriptor, CHANNEL, inheritable=False)
+            os.close(descriptor)
+        waiting.detach()
+    return bool(descriptors)
+
+
+def _run(loop: asyncio.AbstractEventLoop, upbringing: Upbringing) -> int:
     channel = _Channel(socket(fileno=CHANNEL))
     try:
         run = channel.receive()
-        confines = Confines(
-            folder=run.folder,
-            inputs=tuple(file.path for file in run.inputs),
-            limits=run.limits,
-            parent=zygote,
-            libraries=libraries,
-        )
-        for layer in layers:
-            layer.put_up(confines)
-        # Not asyncio.run: there is nothing to clean up in a process that ends here.
-        loop = asyncio.new_event_loop()
-        channel.send(loop.run_until_complete(_ending(run, registry, channel)))
-        status = EXIT_DONE
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            message = "The tool's process could not be set up."
-            channel.send(ErrorFrame.of(ToolCrashed(message, stack=stack_of(error))))
-    os._exit(status)
+        paths = tuple(file.path for file in run.inputs)
+        confines = replace(upbringing.confines, folder=run.folder, inputs=paths, limits=run.limits)
+        for layer in upbringing.layers:
+            if not layer.is_early:
+                layer.put_up(confines)
+    except Exception as error:
+        message = "The tool's process could not be set up."
+        channel.send(ErrorFrame.of(ToolCrashed(message, stack=stack_of(error))))
+        return EXIT_FAILED
+    # Not asyncio.run: there is nothing to clean up in a process that ends here.
+    channel.send(loop.run_until_complete(_ending(run, upbringing.registry, channel)))
+    return EXIT_DONE
 
 
-def warm_up(registry: Registry) -> None:
-    """Go through what every child will do, so that less of it is new to the fork.
+def warm_up(registry: Registry, rounds: int) -> None:
+    """Go through what every run does, before there is one.
 
-    The interpreter rewrites code in its first rounds, and each page so written in a child is a
-    page to be copied.
+    The interpreter rewrites code in its first rounds, and each page that a child is the first to
+    write to has to be copied; so the zygote does it some times and a waiting child once more.
     """
     run = ToolRun("no-op", {}, (), Path("/nonexistent"), ToolLimits())
-    for _ in range(WARM_UP_ROUNDS):
+    for _ in range(rounds):
         ours, theirs = socketpair()
         with ours, theirs:
             ours.sendall(packed(Order.of(run)))

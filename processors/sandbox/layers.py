@@ -27,7 +27,7 @@ LEVELS: tuple[tuple[str, frozenset[str]], ...] = (
 PROBE_SECONDS_MAX = 5
 REASON_BYTES_MAX = 200
 LEFT_OUT = "left out by a setting"
-PROBE_LIMITS = ToolLimits(cpu_seconds=PROBE_SECONDS_MAX, memory_bytes=64 * MIB, file_bytes=65_536)
+PROBE_LIMITS = ToolLimits(cpu_seconds=PROBE_SECONDS_MAX, memory_bytes=64 * MIB, file_bytes=MIB)
 
 
 def probed(
@@ -58,13 +58,7 @@ def level_of(names: Sequence[str]) -> str:
 
 def _probe(layers: list[Layer], folder: Path, libraries: tuple[Path, ...]) -> str | None:
     reading, writing = os.pipe()
-    confines = Confines(
-        folder=folder,
-        inputs=(),
-        limits=PROBE_LIMITS,
-        parent=os.getpid(),
-        libraries=libraries,
-    )
+    confines = Confines(os.getpid(), libraries, folder=folder, limits=PROBE_LIMITS)
     pid = os.fork()
     if pid == 0:
         os.dup2(writing, CHANNEL)

@@ -11,7 +11,7 @@ import resource
 import signal
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from processors.sandbox import prctl
@@ -33,12 +33,13 @@ KEPT_VARIABLES = ("PATH", "LANG", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX", "OMP_NU
 class Confines:
     """What one child may have."""
 
-    folder: Path
-    inputs: tuple[Path, ...]
-    limits: ToolLimits
     parent: int
+    """The zygote, with which it ends."""
     libraries: tuple[Path, ...]
     """Folders of code that may be read."""
+    folder: Path = Path("/nonexistent")
+    inputs: tuple[Path, ...] = ()
+    limits: ToolLimits = field(default_factory=ToolLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Layer:
     name: str
     put_up: Callable[[Confines], None]
     holds: Callable[[Confines], bool]
+    is_early: bool = False
+    """Needs nothing of the run, so a child puts it up while it waits for one."""
 
 
 def _lead_a_session(_: Confines) -> None:
@@ -171,13 +174,13 @@ def _gave_up_privileges(_: Confines) -> bool:
 
 
 BASIC_LAYERS: tuple[Layer, ...] = (
-    Layer("session", _lead_a_session, _leads_a_session),
-    Layer("parent-death", _die_with_zygote, _dies_with_zygote),
-    Layer("signals", _reset_signals, _has_default_signals),
-    Layer("descriptors", _close_descriptors, _has_no_descriptors),
-    Layer("umask", _make_private, _is_private),
+    Layer("session", _lead_a_session, _leads_a_session, is_early=True),
+    Layer("parent-death", _die_with_zygote, _dies_with_zygote, is_early=True),
+    Layer("signals", _reset_signals, _has_default_signals, is_early=True),
+    Layer("descriptors", _close_descriptors, _has_no_descriptors, is_early=True),
+    Layer("umask", _make_private, _is_private, is_early=True),
+    Layer("no-new-privileges", _give_up_privileges, _gave_up_privileges, is_early=True),
     Layer("folder", _enter_folder, _is_in_folder),
     Layer("environment", _empty_environment, _has_no_environment),
     Layer("rlimits", _limit_resources, _has_limits),
-    Layer("no-new-privileges", _give_up_privileges, _gave_up_privileges),
 )

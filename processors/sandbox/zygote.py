@@ -23,13 +23,16 @@ from typing import Any, cast
 
 from processors.sandbox import child, prctl
 from processors.sandbox.layers import probed
-from processors.sandbox.prelude import Layer
+from processors.sandbox.prelude import Confines
 from processors.sandbox.proc import children, session_of, thread_count
 from processors.tools.registry import Registry
 
 REQUEST_BYTES_MAX = 4_096
 ENDING_SECONDS_MAX = 2.0
 POLL_SECONDS = 0.02
+SPARES = 2
+"""Children that wait for a run; more runs at once than that wait for a fork each."""
+WARM_UP_ROUNDS = 20
 EXIT_NO_PARENT = 3
 
 
@@ -40,10 +43,10 @@ class Zygote:
         self, control: socket.socket, registry: Registry, without: Sequence[str] = ()
     ) -> None:
         self._control = control
-        self._registry = registry
-        self._libraries = library_folders(registry)
-        self._without = without
-        self._layers: tuple[Layer, ...] = ()
+        libraries = library_folders(registry)
+        layers, self._isolation = probed(libraries, without)
+        self._upbringing = child.Upbringing(registry, layers, Confines(os.getpid(), libraries))
+        self._spares: dict[int, socket.socket] = {}
         self._runs: dict[int, int] = {}
         self._ending: dict[int, tuple[float, dict[str, Any]]] = {}
         self._stopped = False
@@ -52,22 +55,32 @@ class Zygote:
     def serve(self) -> None:
         """Serve until the worker is gone or says so."""
         self._catch_signals()
-        self._layers, isolation = probed(self._libraries, self._without)
-        missing = isolation.missing
-        if thread_count() > 1:
-            missing += ("one thread: a plug-in starts others as soon as it is loaded",)
-        self._tell(ready=[isolation.level, isolation.layers, missing])
+        self._tell_isolation()
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._wake_reading, select.POLLIN)
         while not self._stopped:
-            ready = dict(poll.poll(POLL_SECONDS * 1000 if self._ending else None))
+            ready = dict(poll.poll(self._patience()))
             if self._control.fileno() in ready:
                 self._take_request()
+            elif not ready and len(self._spares) < SPARES:
+                self._raise_spare()
             if self._wake_reading.fileno() in ready:
                 self._wake_reading.recv(REQUEST_BYTES_MAX)
             self._reap()
         self._end_all()
+
+    def _patience(self) -> float | None:
+        """How long to wait for something to do, in milliseconds."""
+        if len(self._spares) < SPARES:
+            return 0
+        return POLL_SECONDS * 1000 if self._ending else None
+
+    def _tell_isolation(self) -> None:
+        missing = self._isolation.missing
+        if thread_count() > 1:
+            missing += ("one thread: a plug-in starts others as soon as it is loaded",)
+        self._tell(ready=[self._isolation.level, self._isolation.layers, missing])
 
     def _catch_signals(self) -> None:
         self._wake_writing.setblocking(False)
@@ -91,17 +104,32 @@ class Zygote:
             self._signal(request["run"], request["signal"])
 
     def _fork(self, run: int, descriptor: int) -> None:
-        zygote = os.getpid()
         try:
-            pid = os.fork()
+            pid = self._given_to_a_spare(descriptor)
         except OSError as error:
             self._tell(run=run, refused=str(error))
-            return
-        if pid == 0:
-            child.live(descriptor, self._registry, self._layers, self._libraries, zygote)
-        os.close(descriptor)
-        self._runs[pid] = run
-        self._tell(run=run, pid=pid)
+        else:
+            self._runs[pid] = run
+            self._tell(run=run, pid=pid)
+        finally:
+            os.close(descriptor)
+
+    def _given_to_a_spare(self, descriptor: int) -> int:
+        if not self._spares:
+            self._raise_spare()
+        pid, channel = self._spares.popitem()
+        with channel:
+            socket.send_fds(channel, [b"!"], [descriptor])
+        return pid
+
+    def _raise_spare(self) -> None:
+        """Fork a child that gets ready and waits, so that the next run need not wait for it."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            pid = os.fork()
+            if pid == 0:
+                child.live(theirs.fileno(), self._upbringing)
+        self._spares[pid] = ours
 
     def _signal(self, run: int, number: int) -> None:
         # The child is not reaped yet, so its number cannot belong to anybody else.
@@ -115,6 +143,8 @@ class Zygote:
                 # Before the reaping, while the group's number is surely still this run's.
                 _signal_group(pid, signal.SIGKILL)
             _, status, used = os.wait4(pid, 0)
+            if spare := self._spares.pop(pid, None):
+                spare.close()
             if pid in self._runs:
                 self._ending[pid] = (
                     time.monotonic() + ENDING_SECONDS_MAX,
@@ -140,10 +170,9 @@ class Zygote:
 
         A process that left its run's session comes to this one when its own parent ends.
         """
+        own = {*self._runs, *self._spares}
         strays = [
-            pid
-            for pid in children(os.getpid())
-            if pid not in self._runs and session_of(pid) not in self._runs
+            pid for pid in children(os.getpid()) if pid not in own and session_of(pid) not in own
         ]
         for pid in strays:
             with contextlib.suppress(ProcessLookupError):
@@ -152,8 +181,8 @@ class Zygote:
 
     def _end_all(self) -> None:
         deadline = time.monotonic() + ENDING_SECONDS_MAX
-        while (self._runs or self._kill_strays()) and time.monotonic() < deadline:
-            for pid in self._runs:
+        while (self._runs or self._spares or self._kill_strays()) and time.monotonic() < deadline:
+            for pid in (*self._runs, *self._spares):
                 _signal_group(pid, signal.SIGKILL)
             self._reap()
             time.sleep(POLL_SECONDS)
@@ -232,7 +261,7 @@ def main() -> None:
         # without that module; whoever needs it imports it in its own child.
         arguments = [*sys.orig_argv, "--late", threaded]
         os.execv(sys.executable, arguments)  # noqa: S606 (this very program)
-    child.warm_up(registry)
+    child.warm_up(registry, WARM_UP_ROUNDS)
     gc.collect()
     gc.freeze()
     Zygote(socket.socket(fileno=options.control), registry, options.without).serve()

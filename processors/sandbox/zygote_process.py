@@ -181,7 +181,7 @@ class ZygoteProcess:
             level, layers, missing = report["ready"]
             self.isolation = Isolation(level, tuple(layers), tuple(missing))
             self._ready.set_result(None)
-            log.info("zygote_started", pid=self.pid, level=level, missing=missing)
+            log.info("zygote_started", pid=self.pid, isolation=level, missing=missing)
         elif child := self.children.get(report["run"]):
             self._heard_of(child, report)
 
