@@ -3,7 +3,7 @@
 from dataclasses import FrozenInstanceError
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from pydantic import ValidationError
@@ -65,7 +65,7 @@ def test_what_is_at_the_limit_is_valid() -> None:
         {"labels": {f"l{n}": "v" for n in range(LABELS_MAX + 1)}},
         {"labels": {"": "v"}},
         {"labels": {"a b": "v"}},
-        {"inputs": tuple(UploadInput(uuid4()) for _ in range(INPUTS_MAX + 1))},
+        {"inputs": tuple(UploadInput(UUID(int=n)) for n in range(INPUTS_MAX + 1))},
         {"priority": 101},
         {"queue": "a.b"},
         {"queue": ">"},
