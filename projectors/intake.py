@@ -92,6 +92,7 @@ class Intake:
         opening, self._opening = self._opening, None
         if opening is None:
             return
+        # From here on `_receive` lets go of what it is given; FastStream waits for it to return.
         if self._delivery is not None:
             self._delivery.settle(applied=False)
         opening.cancel()
@@ -108,6 +109,8 @@ class Intake:
         await self._subscriber.start()
 
     async def _receive(self, messages: list[Msg]) -> None:
+        if self._opening is None:
+            return
         delivery = self._delivery = Delivery(messages)
         self.wake()
         if await delivery.settled:

@@ -212,9 +212,10 @@ class Runner:
             connection.terminate()
 
     async def _step_down(self) -> None:
+        # In this order: nothing is written any more, so another may lead, whatever listens still.
         self._forget()
-        await self._intake.close()
         await self._leadership.release()
+        await self._intake.close()
 
 
 async def _as_task(rebuild: Rebuild) -> object:

@@ -23,6 +23,7 @@ class Histories:
     """Invents what happens, one fact after the other, by the rules of the aggregates."""
 
     def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
         self.random = random.Random(seed)
         self.now: datetime = NOON
         self._commands = 0
@@ -123,8 +124,11 @@ class Histories:
         )
 
     def log(self, jobs: int) -> list[RecordedRow]:
-        """A log of so many jobs, their facts mixed, with tools and uploads among them."""
-        facts = [*self.tool("no-op"), *self.tool("checksum")]
+        """A log of so many jobs, their facts mixed, with tools and uploads among them.
+
+        Logs of different seeds have nothing in common, so one may follow the other.
+        """
+        facts = [*self.tool(f"tool-{self.seed}-a"), *self.tool(f"tool-{self.seed}-b")]
         alive: list[tuple[Job, int]] = []
         begun = 0
         while begun < jobs or alive:

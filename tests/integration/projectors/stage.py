@@ -1,6 +1,7 @@
 """The projectors' side of one test database: a log to write, projections to run and compare."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -96,3 +97,15 @@ class Stage:
         """Close what was opened."""
         for close in reversed(self._closing):
             await close()
+
+
+@asynccontextmanager
+async def staged(url: str) -> AsyncIterator[Stage]:
+    """The stage of a migrated database."""
+    appender = PostgresAppender(url, Role.COMMAND_API)
+    role = {"role": Role.PROJECTORS.value}
+    async with asyncpg.create_pool(url, min_size=1, max_size=4, server_settings=role) as pool:
+        made = Stage(url, pool, appender)
+        yield made
+        await made.close()
+        await appender.close()
