@@ -32,6 +32,7 @@ ENDING_SECONDS_MAX = 2.0
 POLL_SECONDS = 0.02
 SPARES = 2
 """Children that wait for a run; more runs at once than that wait for a fork each."""
+SPARE_PAUSE_SECONDS = 0.5
 WARM_UP_ROUNDS = 20
 EXIT_NO_PARENT = 3
 
@@ -47,6 +48,7 @@ class Zygote:
         layers, self._isolation = probed(libraries, without)
         self._upbringing = child.Upbringing(registry, layers, Confines(os.getpid(), libraries))
         self._spares: dict[int, socket.socket] = {}
+        self._next_spare = 0.0
         self._runs: dict[int, int] = {}
         self._ending: dict[int, tuple[float, dict[str, Any]]] = {}
         self._stopped = False
@@ -63,8 +65,8 @@ class Zygote:
             ready = dict(poll.poll(self._patience()))
             if self._control.fileno() in ready:
                 self._take_request()
-            elif not ready and len(self._spares) < SPARES:
-                self._raise_spare()
+            elif self._patience() == 0:
+                self._try_to_raise_spare()
             if self._wake_reading.fileno() in ready:
                 self._wake_reading.recv(REQUEST_BYTES_MAX)
             self._reap()
@@ -73,7 +75,7 @@ class Zygote:
     def _patience(self) -> float | None:
         """How long to wait for something to do, in milliseconds."""
         if len(self._spares) < SPARES:
-            return 0
+            return max(0.0, self._next_spare - time.monotonic()) * 1000
         return POLL_SECONDS * 1000 if self._ending else None
 
     def _tell_isolation(self) -> None:
@@ -115,12 +117,21 @@ class Zygote:
             os.close(descriptor)
 
     def _given_to_a_spare(self, descriptor: int) -> int:
-        if not self._spares:
+        for _ in range(SPARES + 1):
+            if not self._spares:
+                self._raise_spare()
+            pid, channel = self._spares.popitem()
+            with channel, contextlib.suppress(BrokenPipeError):
+                socket.send_fds(channel, [b"!"], [descriptor])
+                return pid
+        raise ChildProcessError("children end before they have a run")
+
+    def _try_to_raise_spare(self) -> None:
+        try:
             self._raise_spare()
-        pid, channel = self._spares.popitem()
-        with channel:
-            socket.send_fds(channel, [b"!"], [descriptor])
-        return pid
+        except OSError:
+            # No memory or no process number for now; a run that comes will say so.
+            self._next_spare = time.monotonic() + SPARE_PAUSE_SECONDS
 
     def _raise_spare(self) -> None:
         """Fork a child that gets ready and waits, so that the next run need not wait for it."""
@@ -145,6 +156,7 @@ class Zygote:
             _, status, used = os.wait4(pid, 0)
             if spare := self._spares.pop(pid, None):
                 spare.close()
+                self._next_spare = time.monotonic() + SPARE_PAUSE_SECONDS
             if pid in self._runs:
                 self._ending[pid] = (
                     time.monotonic() + ENDING_SECONDS_MAX,

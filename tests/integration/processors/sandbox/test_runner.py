@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from processors.sandbox.proc import children
 from processors.sandbox.run import ToolOutcome, ToolRun
 from processors.sandbox.runner import INSTALLED, Sandbox
+from processors.sandbox.zygote import SPARES
 from processors.sandbox.zygote_process import ZygoteProcess
 from processors.tools.base import InputFile, ToolProcessingError
 from tests.fixtures.waiting import eventually
@@ -64,6 +66,10 @@ def is_alive(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
     return False
+
+
+async def until_ended(processes: list[int]) -> None:
+    await eventually(lambda: not any(is_alive(pid) for pid in processes))
 
 
 async def asleep(sandbox: Sandbox, folder: Path) -> asyncio.Task[ToolOutcome]:
@@ -306,6 +312,20 @@ async def test_more_runs_at_once_than_the_zygote_can_be_asked_for_in_one_go(
         assert zygote_of(box) is zygote
 
 
+async def test_children_that_are_killed_while_they_wait_are_replaced(tmp_path: Path) -> None:
+    async with started(REGISTRY) as box:
+        zygote = zygote_of(box)
+        for _ in range(2):
+            await eventually(lambda: len(children(zygote.pid)) == SPARES)
+            spares = children(zygote.pid)
+            for spare in spares:
+                os.kill(spare, signal.SIGKILL)
+            await until_ended(spares)
+
+            assert (await outcome(box, order("snoop", tmp_path))).outputs
+        assert zygote_of(box) is zygote
+
+
 async def test_a_run_whose_folder_is_missing_says_that_it_could_not_begin(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -331,8 +351,7 @@ async def test_a_killed_worker_leaves_no_process(tmp_path: Path) -> None:
     await worker.wait()
 
     assert len(pids(tmp_path)) == 1
-    left = [zygote, *pids(tmp_path)]
-    await eventually(lambda: not any(is_alive(pid) for pid in left))
+    await until_ended([zygote, *pids(tmp_path)])
 
 
 async def test_a_library_with_threads_is_loaded_in_the_child(tmp_path: Path) -> None:
