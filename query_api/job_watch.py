@@ -1,11 +1,11 @@
-"""Tells those who watch a job that its row has changed.
+"""Gives those who watch a job its row as soon as it has changed.
 
-However many watch, one small select at a time asks for all of them, after each poke of the
-projection and now and then without. The watcher then reads the job itself.
+However many watch, one select at a time asks for all of them, after each poke of the projection
+and now and then without; it brings only the rows that have changed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +13,8 @@ import structlog
 
 from infrastructure.batching import Overloaded
 from query_api.errors import QueryError
+from query_api.queries.applied import Applied
+from query_api.queries.jobs import JobRow
 
 WATCH_SECONDS_MAX: Final = 30
 WATCHERS_MAX: Final = 2_000
@@ -20,16 +22,18 @@ POLL_SECONDS: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
-ReadVersions = Callable[[Sequence[UUID]], Awaitable[Mapping[UUID, int]]]
-Watcher = tuple[int, asyncio.Future[None]]
+Seen = tuple[UUID, int]
+"""A job, and the version of it that the watcher has."""
+ReadChanged = Callable[[Collection[Seen]], Awaitable[Applied[list[JobRow]]]]
+Told = asyncio.Future[Applied[JobRow]]
 
 
 class JobWatch:
     """The jobs that somebody watches; `run` must run for anyone to be told."""
 
-    def __init__(self, read_versions: ReadVersions) -> None:
-        self._read_versions = read_versions
-        self._watchers: dict[UUID, list[Watcher]] = {}
+    def __init__(self, read_changed: ReadChanged) -> None:
+        self._read_changed = read_changed
+        self._watchers: dict[Seen, list[Told]] = {}
         self._count = 0
         self._look = asyncio.Event()
 
@@ -38,21 +42,24 @@ class JobWatch:
         if self._watchers:
             self._look.set()
 
-    async def changed(self, job_id: UUID, version: int, seconds: float) -> None:
-        """Return once the row has another version than this, or after so many seconds."""
+    async def next_version(
+        self, job_id: UUID, version: int, seconds: float
+    ) -> Applied[JobRow] | None:
+        """The row once it has another version than this; None after so many seconds without."""
         if self._count >= WATCHERS_MAX:
             raise Overloaded
-        told = asyncio.get_running_loop().create_future()
-        watcher = (version, told)
-        self._watchers.setdefault(job_id, []).append(watcher)
+        seen: Seen = (job_id, version)
+        told: Told = asyncio.get_running_loop().create_future()
+        self._watchers.setdefault(seen, []).append(told)
         self._count += 1
         # The row may have changed between the caller's look and now.
         self._look.set()
         try:
             await asyncio.wait([told], timeout=seconds)
+            return told.result() if told.done() else None
         finally:
             told.cancel()
-            self._leave(job_id, watcher)
+            self._leave(seen, told)
 
     async def run(self) -> None:
         """Look after each poke, and every POLL_SECONDS while there are watchers."""
@@ -65,20 +72,26 @@ class JobWatch:
                     continue
             self._look.clear()
             try:
-                self._tell(await self._read_versions(list(self._watchers)))
+                await self._look_once()
             except QueryError as error:
-                log.debug("versions_not_read", error=str(error))
+                log.debug("changes_not_read", error=str(error))
                 await asyncio.sleep(POLL_SECONDS)
 
-    def _tell(self, versions: Mapping[UUID, int]) -> None:
-        for job_id, version in versions.items():
-            for seen, told in self._watchers.get(job_id, ()):
-                if seen != version and not told.done():
-                    told.set_result(None)
+    async def _look_once(self) -> None:
+        # A copy: watchers come and go while the select runs.
+        changed = await self._read_changed(list(self._watchers))
+        rows = {row.job_id: Applied(row, changed.position) for row in changed.found}
+        for (job_id, version), watchers in self._watchers.items():
+            row = rows.get(job_id)
+            if row is None or row.found.version == version:
+                continue
+            for told in watchers:
+                if not told.done():
+                    told.set_result(row)
 
-    def _leave(self, job_id: UUID, watcher: Watcher) -> None:
+    def _leave(self, seen: Seen, told: Told) -> None:
         self._count -= 1
-        watchers = self._watchers[job_id]
-        watchers.remove(watcher)
+        watchers = self._watchers[seen]
+        watchers.remove(told)
         if not watchers:
-            del self._watchers[job_id]
+            del self._watchers[seen]

@@ -49,7 +49,7 @@ async def opened(settings: QueryApiSettings, clock: Clock) -> AsyncIterator[Reso
         blobs = blob_store_at(settings)
         stack.push_async_callback(blobs.close)
         positions = AppliedPositions(lambda: projections.positions(reader))
-        watch = JobWatch(lambda job_ids: jobs.job_versions(reader, job_ids))
+        watch = JobWatch(lambda seen: jobs.changed_jobs(reader, seen))
         for name, run in (("positions", positions.run()), ("job_watch", watch.run())):
             stack.push_async_callback(_cancelled, asyncio.create_task(run, name=name))
         broker = Broker(settings, "query-api")

@@ -13,7 +13,8 @@ from typing import Any, Final, cast
 import orjson
 import structlog
 from asyncpg import InvalidSchemaNameError, UndefinedTableError
-from sqlalchemy import Row, Select, Subquery, func, select, true
+from sqlalchemy import Row, Select, Subquery, Text, bindparam, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -69,7 +70,9 @@ def create_read_engine(settings: PostgresSettings) -> AsyncEngine:
 
 def applied_position(*projections: str) -> Subquery:
     """One row: the lowest position of these projections; null before their first checkpoint."""
-    where = checkpoints.c.name.in_(projections)
+    # Not IN, whose list is written into the statement anew for every execution.
+    names = bindparam("projections", list(projections), type_=ARRAY(Text))
+    where = checkpoints.c.name == func.any(names)
     return select(func.min(checkpoints.c.position).label(APPLIED)).where(where).subquery(APPLIED)
 
 

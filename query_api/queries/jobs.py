@@ -1,13 +1,13 @@
 """Jobs as their latest event left them: one, a page of them, or only their versions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, bindparam, cast, func, select, tuple_
+from sqlalchemy import BigInteger, Text, Uuid, bindparam, cast, column, func, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, JSONPATH
 
 from events.contracts.values import JobStatus
@@ -105,14 +105,22 @@ _SECRET_OPTIONS: Final = select(
 )
 _OF_ITS_TOOL: Final = _SECRET_OPTIONS.where(tool_catalogue.c.name == job_summary.c.tool)
 _OF_TOOL: Final = _SECRET_OPTIONS.where(tool_catalogue.c.name == bindparam("tool"))
+_WHOLE: Final = select(*_COLUMNS, _OF_ITS_TOOL.scalar_subquery().label("secret_options"))
 _BY_ID: Final = with_applied(
-    select(*_COLUMNS, _OF_ITS_TOOL.scalar_subquery().label("secret_options")).where(
-        job_summary.c.job_id == bindparam("job_id")
+    _WHOLE.where(job_summary.c.job_id == bindparam("job_id")), *PROJECTIONS
+)
+_SEEN: Final = (
+    func.unnest(
+        bindparam("job_ids", type_=ARRAY(Uuid)), bindparam("versions", type_=ARRAY(BigInteger))
+    )
+    .table_valued(column("job_id", Uuid), column("version", BigInteger), name="seen")
+    .render_derived()
+)
+_CHANGED: Final = with_applied(
+    _WHOLE.join(_SEEN, job_summary.c.job_id == _SEEN.c.job_id).where(
+        job_summary.c.version != _SEEN.c.version
     ),
     *PROJECTIONS,
-)
-_VERSIONS: Final = select(job_summary.c.job_id, job_summary.c.version).where(
-    job_summary.c.job_id == func.any(bindparam("job_ids", type_=ARRAY(Uuid)))
 )
 
 
@@ -142,10 +150,15 @@ async def list_jobs(
     return Applied(found, rows[0][0] or 0)
 
 
-async def job_versions(reader: Reader, job_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """The versions of these jobs; those that are not there are left out."""
-    rows = await reader.rows(_VERSIONS, {"job_ids": list(job_ids)})
-    return {row.job_id: row.version for row in rows}
+async def changed_jobs(reader: Reader, seen: Collection[tuple[UUID, int]]) -> Applied[list[JobRow]]:
+    """Those of these jobs that have another version than the one that was seen."""
+    parameters = {
+        "job_ids": [job_id for job_id, _ in seen],
+        "versions": [version for _, version in seen],
+    }
+    rows = await reader.rows(_CHANGED, parameters)
+    found = [JobRow(*row[1:]) for row in rows if row[1] is not None]
+    return Applied(found, rows[0][0] or 0)
 
 
 @cache

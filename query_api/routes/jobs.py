@@ -44,8 +44,8 @@ async def get_job(
         return await _as_it_was(request, resources, principal, job_id, _moment(at))
     job = await visible_job(resources, principal, job_id, min_position)
     if wait > 0 and not job.found.is_final and await _wants_next(request, resources, job.found):
-        await resources.watch.changed(job_id, job.found.version, wait)
-        job = await visible_job(resources, principal, job_id)
+        # Whose job it is never changes, so the next version is visible too.
+        job = await resources.watch.next_version(job_id, job.found.version, wait) or job
     return (await _render(resources, job.found)).answer(request, job.position)
 
 

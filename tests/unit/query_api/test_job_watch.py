@@ -1,36 +1,59 @@
-"""Who watches a job is told when its row has another version."""
+"""Who watches a job is given its row when it has another version."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
-from uuid import UUID, uuid4
+from collections.abc import AsyncIterator, Collection
+from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
+from events.contracts.envelope import RecordedEvent
 from infrastructure.batching import Overloaded
 from query_api import job_watch
 from query_api.errors import Unavailable
 from query_api.job_watch import JobWatch
+from query_api.past import folded
+from query_api.queries.applied import Applied
+from query_api.queries.jobs import JobRow
+from tests.fixtures.events import NOON, submitted_job
 
 LONG = 20.0
+POSITION = 77
+
+
+def row_at(version: int) -> JobRow:
+    """The row of a job of its own, in that version."""
+    (fact,) = submitted_job().pending_events
+    row = folded([RecordedEvent(1, fact, NOON)])  # type: ignore[arg-type]
+    assert row is not None
+    return replace(row, version=version)
 
 
 class Rows:
-    """The versions as the database would tell them."""
+    """The rows as the database has them."""
 
     def __init__(self) -> None:
-        self.versions: dict[UUID, int] = {}
-        self.asked: list[set[UUID]] = []
+        self.rows: dict[UUID, JobRow] = {}
+        self.asked: list[set[tuple[UUID, int]]] = []
         self.fails = False
         self.was_asked = asyncio.Event()
 
-    async def read(self, job_ids: Sequence[UUID]) -> dict[UUID, int]:
-        self.asked.append(set(job_ids))
+    def put(self, row: JobRow) -> JobRow:
+        self.rows[row.job_id] = row
+        return row
+
+    def advance(self, row: JobRow) -> JobRow:
+        return self.put(replace(row, version=row.version + 1))
+
+    async def read(self, seen: Collection[tuple[UUID, int]]) -> Applied[list[JobRow]]:
+        self.asked.append(set(seen))
         self.was_asked.set()
         if self.fails:
             raise Unavailable
-        return {key: self.versions[key] for key in job_ids if key in self.versions}
+        changed = [self.rows[key] for key, version in seen if self.rows[key].version != version]
+        return Applied(changed, POSITION)
 
     async def looked(self) -> None:
         """Wait until the watch has asked once more."""
@@ -54,79 +77,100 @@ async def watch(rows: Rows) -> AsyncIterator[JobWatch]:
         await looking
 
 
-async def test_a_poke_tells_the_watcher_of_a_changed_row(watch: JobWatch, rows: Rows) -> None:
-    job_id = uuid4()
-    rows.versions[job_id] = 3
-    watching = asyncio.create_task(watch.changed(job_id, 3, LONG))
-    await rows.looked()
-    assert not watching.done()
+def watching(watch: JobWatch, row: JobRow) -> asyncio.Task[Applied[JobRow] | None]:
+    """Somebody who has this row and watches for the next."""
+    return asyncio.create_task(watch.next_version(row.job_id, row.version, LONG))
 
-    rows.versions[job_id] = 4
+
+async def given(told: asyncio.Task[Applied[JobRow] | None]) -> JobRow:
+    """What the watcher is given, soon."""
+    async with asyncio.timeout(LONG):
+        applied = await told
+    assert applied is not None
+    assert applied.position == POSITION
+    return applied.found
+
+
+async def test_a_poke_brings_the_changed_row(watch: JobWatch, rows: Rows) -> None:
+    seen = rows.put(row_at(3))
+    told = watching(watch, seen)
+    await rows.looked()
+    assert not told.done()
+
+    changed = rows.advance(seen)
     watch.poke()
 
-    async with asyncio.timeout(LONG):
-        await watching
+    assert await given(told) == changed
 
 
 async def test_a_change_before_the_watch_began_is_told_at_once(watch: JobWatch, rows: Rows) -> None:
-    job_id = uuid4()
-    rows.versions[job_id] = 4
+    seen = rows.put(row_at(3))
+    changed = rows.advance(seen)
 
-    async with asyncio.timeout(LONG):
-        await watch.changed(job_id, 3, LONG)
+    assert await given(watching(watch, seen)) == changed
 
 
 async def test_without_pokes_the_rows_are_looked_at_anyway(
     watch: JobWatch, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_watch, "POLL_SECONDS", 0.01)
-    job_id = uuid4()
-    rows.versions[job_id] = 3
-    watching = asyncio.create_task(watch.changed(job_id, 3, LONG))
+    seen = rows.put(row_at(3))
+    told = watching(watch, seen)
     await rows.looked()
 
-    rows.versions[job_id] = 4
+    changed = rows.advance(seen)
 
-    async with asyncio.timeout(LONG):
-        await watching
+    assert await given(told) == changed
 
 
 async def test_one_question_serves_all_watchers(watch: JobWatch, rows: Rows) -> None:
-    jobs = [uuid4() for _ in range(50)]
-    rows.versions = dict.fromkeys(jobs, 1)
-    watching = [asyncio.create_task(watch.changed(job, 1, LONG)) for job in jobs * 2]
+    seen = [rows.put(row_at(1)) for _ in range(50)]
+    told = [watching(watch, row) for row in seen * 2]
     await rows.looked()
 
-    assert rows.asked[-1] == set(jobs)
-    rows.versions = dict.fromkeys(jobs, 2)
+    assert rows.asked[-1] == {(row.job_id, 1) for row in seen}
+    changed = [rows.advance(row) for row in seen]
     watch.poke()
-    async with asyncio.timeout(LONG):
-        await asyncio.gather(*watching)
+    assert [await given(each) for each in told] == changed * 2
     assert len(rows.asked) <= 3
+
+
+async def test_watchers_of_two_versions_are_each_given_what_they_lack(
+    watch: JobWatch, rows: Rows
+) -> None:
+    old = row_at(3)
+    new = rows.advance(old)
+    behind, up_to_date = watching(watch, old), watching(watch, new)
+
+    assert await given(behind) == new
+    assert not up_to_date.done()
+    newest = rows.advance(new)
+    watch.poke()
+    assert await given(up_to_date) == newest
 
 
 async def test_a_failed_look_is_repeated(
     watch: JobWatch, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_watch, "POLL_SECONDS", 0.01)
-    job_id = uuid4()
+    seen = rows.put(row_at(3))
     rows.fails = True
-    watching = asyncio.create_task(watch.changed(job_id, 3, LONG))
+    told = watching(watch, seen)
     await rows.looked()
 
     rows.fails = False
-    rows.versions[job_id] = 4
+    changed = rows.advance(seen)
 
-    async with asyncio.timeout(LONG):
-        await watching
+    assert await given(told) == changed
 
 
-async def test_a_watch_ends_when_its_time_is_over(watch: JobWatch, rows: Rows) -> None:
-    job_id = uuid4()
-    rows.versions[job_id] = 3
+async def test_a_watch_without_a_change_ends_when_its_time_is_over(
+    watch: JobWatch, rows: Rows
+) -> None:
+    seen = rows.put(row_at(3))
     began = time.monotonic()
 
-    await watch.changed(job_id, 3, 0.02)
+    assert await watch.next_version(seen.job_id, seen.version, 0.02) is None
 
     assert time.monotonic() - began >= 0.02
 
@@ -137,4 +181,4 @@ async def test_more_watchers_than_the_limit_are_refused(
     monkeypatch.setattr(job_watch, "WATCHERS_MAX", 0)
 
     with pytest.raises(Overloaded):
-        await watch.changed(uuid4(), 1, LONG)
+        await watch.next_version(row_at(1).job_id, 1, LONG)
