@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
+import asyncpg
 import orjson
 import structlog
-from asyncpg import InvalidSchemaNameError, UndefinedTableError
 from sqlalchemy import Row, Select, Subquery, Text, bindparam, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
@@ -35,6 +35,10 @@ from query_api.errors import ProjectionBehind, Unavailable
 POOL_NAME: Final = "reads"
 POOL_WAIT_SECONDS_MAX: Final = 3.0
 TRIES_MAX: Final = 2
+DELETED: Final = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
+"""Anyone may delete the read models; the projector makes them again."""
+SWITCHED: Final = (asyncpg.InvalidCachedStatementError, asyncpg.DeadlockDetectedError)
+"""What a select may meet in the moment when a rebuilt generation is switched in."""
 AWAY: Final[tuple[type[BaseException], ...]] = (PoolTimeout, *UNAVAILABLE)
 APPLIED: Final = "applied"
 
@@ -99,13 +103,9 @@ class Reader:
             try:
                 return await self._rows(statement, parameters)
             except DBAPIError as error:
-                if _is_missing(error):
-                    raise ProjectionBehind("The read models are being rebuilt.") from error
-                if not _is_away(error):
-                    raise
-                if tries == TRIES_MAX or not error.connection_invalidated:
-                    raise Unavailable from error
-                log.info("read_connection_replaced")
+                if tries == TRIES_MAX or not _is_passing(error):
+                    raise _translated(error) from error
+                log.info("read_repeated", kind=type(_cause(error)).__name__)
             except AWAY as error:
                 raise Unavailable from error
         raise AssertionError("unreachable")
@@ -151,13 +151,18 @@ class Reader:
         metrics.POOL_WAITING.labels(POOL_NAME).set_function(lambda: self._waiting)
 
 
-def _is_away(error: DBAPIError) -> bool:
-    return error.connection_invalidated or isinstance(_cause(error), UNAVAILABLE)
+def _is_passing(error: DBAPIError) -> bool:
+    """Whether the same select will fare better: a dead connection, or tables just switched."""
+    return error.connection_invalidated or isinstance(_cause(error), SWITCHED)
 
 
-def _is_missing(error: DBAPIError) -> bool:
-    """Anyone may delete the read models; the projector makes them again."""
-    return isinstance(_cause(error), (UndefinedTableError, InvalidSchemaNameError))
+def _translated(error: DBAPIError) -> Exception:
+    cause = _cause(error)
+    if isinstance(cause, DELETED):
+        return ProjectionBehind("The read models are being rebuilt.")
+    if error.connection_invalidated or isinstance(cause, (*UNAVAILABLE, *SWITCHED)):
+        return Unavailable()
+    return error
 
 
 def _cause(error: DBAPIError) -> BaseException | None:

@@ -17,6 +17,7 @@ from tests.fixtures.query_api import AuthHeaders, World, query_api
 from tests.fixtures.servers import Server, ServerFactory
 from tests.fixtures.waiting import eventually
 
+SWITCHES = 30
 NOWHERE = "127.0.0.1:1"
 READY_URL = "http://query.test/ready"
 
@@ -123,6 +124,37 @@ async def test_read_models_that_were_deleted_are_behind_and_no_error(
 
     assert (answer.status_code, answer.json()["code"]) == (503, "PROJECTION_BEHIND")
     assert answer.headers["Retry-After"] == "1"
+
+
+async def test_readers_never_notice_that_tables_are_switched(
+    query_client: httpx.AsyncClient, world: World, auth_headers: AuthHeaders, database_url: str
+) -> None:
+    await world.offer()
+    job_id = await world.submit()
+    await world.project()
+    headers = await auth_headers()
+    connection = await asyncpg.connect(database_url)
+    reading = True
+
+    async def read() -> set[int]:
+        found = set()
+        while reading:
+            found.add((await query_client.get(f"/jobs/{job_id}", headers=headers)).status_code)
+            found.add((await query_client.get("/jobs", headers=headers)).status_code)
+        return found
+
+    readers = [asyncio.create_task(read()) for _ in range(4)]
+    for _ in range(SWITCHES):
+        async with connection.transaction():
+            for name in ("job_summary", "tool_catalogue"):
+                await connection.execute(f"DROP VIEW read_models.{name}")
+                source = f"SELECT * FROM read_models.{name}_1"
+                await connection.execute(f"CREATE VIEW read_models.{name} AS {source}")
+                await connection.execute(f"GRANT SELECT ON read_models.{name} TO mt_query_api")
+    reading = False
+    await connection.close()
+
+    assert await asyncio.gather(*readers) == [{200}] * 4
 
 
 async def test_a_connection_that_broke_is_replaced_unnoticed(
