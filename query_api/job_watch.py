@@ -36,6 +36,7 @@ class JobWatch:
         self._watchers: dict[Seen, list[Told]] = {}
         self._count = 0
         self._look = asyncio.Event()
+        self._is_ending = False
 
     def poke(self) -> None:
         """Rows may have changed: look soon."""
@@ -46,6 +47,8 @@ class JobWatch:
         self, job_id: UUID, version: int, seconds: float
     ) -> Applied[JobRow] | None:
         """The row once it has another version than this; None after so many seconds without."""
+        if self._is_ending:
+            return None
         if self._count >= WATCHERS_MAX:
             raise Overloaded
         seen: Seen = (job_id, version)
@@ -56,10 +59,17 @@ class JobWatch:
         self._look.set()
         try:
             await asyncio.wait([told], timeout=seconds)
-            return told.result() if told.done() else None
+            return told.result() if told.done() and not told.cancelled() else None
         finally:
             told.cancel()
             self._leave(seen, told)
+
+    def end(self) -> None:
+        """Send everybody away, now and from now on: the process wants to end."""
+        self._is_ending = True
+        for watchers in self._watchers.values():
+            for told in watchers:
+                told.cancel()
 
     async def run(self) -> None:
         """Look after each poke, and every POLL_SECONDS while there are watchers."""

@@ -24,7 +24,7 @@ class QueryApiSettings(
     HttpSettings,
     ProcessSettings,
 ):
-    """The fragments this process is made of, and where it listens."""
+    """Where the query API listens; its bases say the rest."""
 
     host: str = Field(default="127.0.0.1", description="Address the API listens on.")
     port: int = Field(default=8001, ge=0, le=65535, description="Port the API listens on.")

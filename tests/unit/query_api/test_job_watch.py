@@ -182,3 +182,15 @@ async def test_more_watchers_than_the_limit_are_refused(
 
     with pytest.raises(Overloaded):
         await watch.next_version(row_at(1).job_id, 1, LONG)
+
+
+async def test_everybody_is_sent_away_when_the_process_ends(watch: JobWatch, rows: Rows) -> None:
+    seen = rows.put(row_at(3))
+    told = watching(watch, seen)
+    await rows.looked()
+
+    watch.end()
+
+    async with asyncio.timeout(LONG):
+        assert await told is None
+        assert await watch.next_version(seen.job_id, seen.version, LONG) is None
