@@ -18,7 +18,11 @@ class Fragment(BaseSettings):
     """The base of every fragment: flat names, `.env` beside the process, unknown names ignored."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, validate_default=True
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        validate_default=True,
+        hide_input_in_errors=True,
     )
 
 
