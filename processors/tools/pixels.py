@@ -37,6 +37,9 @@ READERS = [kind.encoder for kind in FORMATS.values()]
 SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 FRAME_MS_DEFAULT = 100
+FRAME_MS_MAX = 65_535
+LOOPS_MAX = 65_535
+"""Both are what every animated format can hold."""
 
 
 @dataclass(slots=True)
@@ -107,11 +110,17 @@ def read(source: Image.Image, *, all_frames: bool) -> Picture:
             source.seek(index)
             source.load()
             picture.frames.append(_upright(source if count == 1 else source.copy()))
-            picture.durations.append(int(source.info.get("duration") or FRAME_MS_DEFAULT))
-        picture.loop = source.info.get("loop")
+            picture.durations.append(_duration(source))
+        if "loop" in source.info:
+            picture.loop = min(int(source.info["loop"]), LOOPS_MAX)
         picture.exif = picture.frames[0].getexif()
         picture.profile = source.info.get("icc_profile") or b""
         return picture
+
+
+def _duration(source: Image.Image) -> int:
+    wished = int(source.info.get("duration") or FRAME_MS_DEFAULT)
+    return min(max(wished, 0), FRAME_MS_MAX)
 
 
 def _notes(source: Image.Image, count: int, all_frames: bool) -> list[str]:

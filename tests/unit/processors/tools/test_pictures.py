@@ -189,6 +189,17 @@ async def test_an_animation_keeps_its_frames_and_their_times() -> None:
     assert picture.info["loop"] == 0
 
 
+@pytest.mark.parametrize("target", ["gif", "png", "webp", "avif"])
+async def test_a_frame_that_stands_for_days_stands_as_long_as_the_format_lets_it(
+    target: str,
+) -> None:
+    webp = Given(files.animated("WEBP", 3, ms=2**24 - 1), "a.webp", "image/webp")
+
+    result = await made("image-converter", webp, output_format=target)
+
+    assert getattr(result.picture, "n_frames", 1) == 3
+
+
 async def test_the_first_frame_is_taken_where_that_is_wished_and_said() -> None:
     gif = Given(files.animated("GIF", 5), "a.gif", "image/gif")
 
