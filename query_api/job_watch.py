@@ -9,18 +9,14 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 from uuid import UUID
 
-import structlog
-
 from infrastructure.batching import Overloaded
-from query_api.errors import QueryError
+from infrastructure.periodic import Counts
 from query_api.queries.applied import Applied
 from query_api.queries.jobs import JobRow
 
 WATCH_SECONDS_MAX: Final = 30
 WATCHERS_MAX: Final = 2_000
 POLL_SECONDS: Final = 1.0
-
-log = structlog.get_logger(__name__)
 
 Seen = tuple[UUID, int]
 """A job, and the version of it that the watcher has."""
@@ -29,19 +25,21 @@ Told = asyncio.Future[Applied[JobRow]]
 
 
 class JobWatch:
-    """The jobs that somebody watches; `run` must run for anyone to be told."""
+    """The jobs that somebody watches; a ServiceLoop looks after `wake` and now and then."""
+
+    name = "job_watch"
 
     def __init__(self, read_changed: ReadChanged) -> None:
         self._read_changed = read_changed
         self._watchers: dict[Seen, list[Told]] = {}
         self._count = 0
-        self._look = asyncio.Event()
+        self.wake = asyncio.Event()
         self._is_ending = False
 
     def poke(self) -> None:
         """Rows may have changed: look soon."""
         if self._watchers:
-            self._look.set()
+            self.wake.set()
 
     async def next_version(
         self, job_id: UUID, version: int, seconds: float
@@ -56,7 +54,7 @@ class JobWatch:
         self._watchers.setdefault(seen, []).append(told)
         self._count += 1
         # The row may have changed between the caller's look and now.
-        self._look.set()
+        self.wake.set()
         try:
             await asyncio.wait([told], timeout=seconds)
             return told.result() if told.done() and not told.cancelled() else None
@@ -71,23 +69,13 @@ class JobWatch:
             for told in watchers:
                 told.cancel()
 
-    async def run(self) -> None:
-        """Look after each poke, and every POLL_SECONDS while there are watchers."""
-        while True:
-            try:
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._look.wait()
-            except TimeoutError:
-                if not self._watchers:
-                    continue
-            self._look.clear()
-            try:
-                await self._look_once()
-            except QueryError as error:
-                log.debug("changes_not_read", error=str(error))
-                await asyncio.sleep(POLL_SECONDS)
+    async def start(self) -> None:
+        """Nothing has to be opened."""
 
-    async def _look_once(self) -> None:
+    async def run_once(self) -> Counts:
+        """Look at every watched row once, and tell whom it concerns."""
+        if not self._watchers:
+            return Counts()
         # A copy: watchers come and go while the select runs.
         changed = await self._read_changed(list(self._watchers))
         rows = {row.job_id: Applied(row, changed.position) for row in changed.found}
@@ -98,6 +86,10 @@ class JobWatch:
             for told in watchers:
                 if not told.done():
                     told.set_result(row)
+        return Counts(changed=len(rows))
+
+    async def stop(self) -> None:
+        """Nothing was opened."""
 
     def _leave(self, seen: Seen, told: Told) -> None:
         self._count -= 1

@@ -20,14 +20,16 @@ from infrastructure.blobs.location import blob_store_at
 from infrastructure.broker import Broker
 from infrastructure.clock import Clock
 from infrastructure.http.rate_limit import RequestLimiter
+from infrastructure.periodic import ServiceLoop
 from infrastructure.postgres import Pool, Role, create_pool
 from infrastructure.sessions import Sessions
 from infrastructure.tokens import TokenVerifier
 from query_api.history import History
+from query_api.job_watch import POLL_SECONDS as LOOK_SECONDS
 from query_api.job_watch import JobWatch
 from query_api.links import Links
 from query_api.live_status import LiveStatus
-from query_api.positions import AppliedPositions
+from query_api.positions import POLL_SECONDS, AppliedPositions
 from query_api.queries import jobs, projections
 from query_api.reader import Reader, create_read_engine
 from query_api.resources import Resources
@@ -35,6 +37,8 @@ from query_api.settings import QueryApiSettings
 
 REDIS_SECONDS_MAX: Final = 0.25
 CLOSE_SECONDS_MAX: Final = 5.0
+PAUSE_SECONDS_MAX: Final = 1.0
+"""Between two tries of what callers wait for."""
 
 
 @asynccontextmanager
@@ -50,8 +54,17 @@ async def opened(settings: QueryApiSettings, clock: Clock) -> AsyncIterator[Reso
         stack.push_async_callback(blobs.close)
         positions = AppliedPositions(lambda: projections.positions(reader))
         watch = JobWatch(lambda seen: jobs.changed_jobs(reader, seen))
-        for name, run in (("positions", positions.run()), ("job_watch", watch.run())):
-            stack.push_async_callback(_cancelled, asyncio.create_task(run, name=name))
+        services = (
+            ServiceLoop(positions, idle_seconds=POLL_SECONDS, pause_seconds_max=PAUSE_SECONDS_MAX),
+            ServiceLoop(
+                watch,
+                wake=watch.wake,
+                idle_seconds=LOOK_SECONDS,
+                pause_seconds_max=PAUSE_SECONDS_MAX,
+            ),
+        )
+        for service in services:
+            await stack.enter_async_context(_running(service))
         broker = Broker(settings, "query-api")
         await broker.start()
         stack.push_async_callback(broker.stop)
@@ -70,6 +83,7 @@ async def opened(settings: QueryApiSettings, clock: Clock) -> AsyncIterator[Reso
             links=Links.of(settings),
             tokens=TokenVerifier(settings),
             sessions=sessions,
+            services=services,
             limiter=RequestLimiter(redis, settings.requests_per_minute),
             clock=clock,
         )
@@ -106,6 +120,11 @@ def _heard(positions: AppliedPositions, watch: JobWatch) -> Callable[[Msg], None
     return heard
 
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+@asynccontextmanager
+async def _running(service: ServiceLoop) -> AsyncIterator[None]:
+    task = asyncio.create_task(service.run(), name=service.name)
+    try:
+        yield
+    finally:
+        service.drain()
+        await task

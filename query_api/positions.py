@@ -17,7 +17,7 @@ import structlog
 
 from infrastructure import metrics
 from infrastructure.batching import Overloaded
-from query_api.errors import QueryError
+from infrastructure.periodic import Counts
 
 WAIT_SECONDS_MAX: Final = 2.0
 WAITERS_MAX: Final = 2_000
@@ -31,14 +31,15 @@ ReadCheckpoints = Callable[[], Awaitable[Mapping[str, int]]]
 
 
 class AppliedPositions:
-    """The highest position known of each projection; `run` keeps reading while anyone waits."""
+    """The highest position known of each projection; a ServiceLoop reads while anyone waits."""
+
+    name = "applied_positions"
 
     def __init__(self, read_checkpoints: ReadCheckpoints) -> None:
         self._read_checkpoints = read_checkpoints
         self._known: dict[str, int] = {}
         self._waiting: dict[Names, list[Waiting]] = {}
         self._waiters = 0
-        self._somebody_waits = asyncio.Event()
         self._numbers = count()
 
     def lowest(self, names: Names) -> int:
@@ -75,7 +76,6 @@ class AppliedPositions:
         waiting = self._waiting.setdefault(names, [])
         heapq.heappush(waiting, (position, next(self._numbers), reached))
         self._waiters += 1
-        self._somebody_waits.set()
         try:
             await asyncio.wait([reached], timeout=deadline - began)
         finally:
@@ -83,24 +83,25 @@ class AppliedPositions:
             reached.cancel()
         return _observed(self.lowest(names) >= position, began)
 
-    async def run(self) -> None:
-        """Read the checkpoints again and again while somebody waits; runs until cancelled."""
-        while True:
-            await self._somebody_waits.wait()
-            try:
-                self.note(await self._read_checkpoints())
-            except QueryError as error:
-                log.debug("checkpoints_not_read", error=str(error))
-            self._forget_gone()
-            await asyncio.sleep(POLL_SECONDS)
+    async def start(self) -> None:
+        """Nothing has to be opened."""
+
+    async def run_once(self) -> Counts:
+        """Read the checkpoints, if somebody waits."""
+        self._forget_gone()
+        if not any(self._waiting.values()):
+            return Counts()
+        self.note(await self._read_checkpoints())
+        return Counts(reads=1)
+
+    async def stop(self) -> None:
+        """Nothing was opened."""
 
     def _forget_gone(self) -> None:
         """Drop those who gave up, so that waiting for a far position gathers nobody."""
         for waiting in self._waiting.values():
             waiting[:] = [entry for entry in waiting if not entry[2].done()]
             heapq.heapify(waiting)
-        if not any(self._waiting.values()):
-            self._somebody_waits.clear()
 
 
 def _wake(waiting: list[Waiting], position: int) -> None:

@@ -1,6 +1,7 @@
 """Whether the query API can answer: it needs Postgres, and misses the rest without stopping."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from redis.exceptions import RedisError
 
@@ -39,4 +40,5 @@ def checks(resources: Resources) -> Mapping[str, Check]:
         "nats": resources.broker.check(critical=False),
         "redis": Check(redis, critical=False),
         "blobs": Check(resources.blobs.check, critical=False),
+        **{each.name: replace(each.check, critical=False) for each in resources.services},
     }

@@ -1,5 +1,6 @@
 """What the routes work with: opened once by the lifespan, reached through the request."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from infrastructure.blobs.base import BlobStore
 from infrastructure.broker import Broker
 from infrastructure.clock import Clock
 from infrastructure.http.rate_limit import RequestLimiter
+from infrastructure.periodic import ServiceLoop
 from infrastructure.sessions import Sessions
 from infrastructure.tokens import TokenVerifier
 from query_api.history import History
@@ -35,6 +37,7 @@ class Resources:
     links: Links
     tokens: TokenVerifier
     sessions: Sessions
+    services: Sequence[ServiceLoop]
     limiter: RequestLimiter
     clock: Clock
 

@@ -1,4 +1,4 @@
-"""Jobs as their latest event left them: one, a page of them, or only their versions."""
+"""Jobs as their latest event left them: one, a page of them, or those that changed."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields

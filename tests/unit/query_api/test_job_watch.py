@@ -11,6 +11,7 @@ import pytest
 
 from events.contracts.envelope import RecordedEvent
 from infrastructure.batching import Overloaded
+from infrastructure.periodic import ServiceLoop
 from query_api import job_watch
 from query_api.errors import Unavailable
 from query_api.job_watch import JobWatch
@@ -69,12 +70,25 @@ def rows() -> Rows:
 
 @pytest.fixture
 async def watch(rows: Rows) -> AsyncIterator[JobWatch]:
-    watch = JobWatch(rows.read)
-    looking = asyncio.create_task(watch.run())
+    """It looks when it is woken, as good as never without."""
+    async with looking(JobWatch(rows.read), idle_seconds=LONG) as watch:
+        yield watch
+
+
+@pytest.fixture
+async def restless_watch(rows: Rows) -> AsyncIterator[JobWatch]:
+    """It looks all the time."""
+    async with looking(JobWatch(rows.read), idle_seconds=0.01) as watch:
+        yield watch
+
+
+@contextlib.asynccontextmanager
+async def looking(watch: JobWatch, idle_seconds: float) -> AsyncIterator[JobWatch]:
+    loop = ServiceLoop(watch, wake=watch.wake, idle_seconds=idle_seconds)
+    running = asyncio.create_task(loop.run())
     yield watch
-    looking.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await looking
+    loop.drain()
+    await running
 
 
 def watching(watch: JobWatch, row: JobRow) -> asyncio.Task[Applied[JobRow] | None]:
@@ -111,11 +125,10 @@ async def test_a_change_before_the_watch_began_is_told_at_once(watch: JobWatch, 
 
 
 async def test_without_pokes_the_rows_are_looked_at_anyway(
-    watch: JobWatch, rows: Rows, monkeypatch: pytest.MonkeyPatch
+    restless_watch: JobWatch, rows: Rows
 ) -> None:
-    monkeypatch.setattr(job_watch, "POLL_SECONDS", 0.01)
     seen = rows.put(row_at(3))
-    told = watching(watch, seen)
+    told = watching(restless_watch, seen)
     await rows.looked()
 
     changed = rows.advance(seen)
@@ -149,13 +162,10 @@ async def test_watchers_of_two_versions_are_each_given_what_they_lack(
     assert await given(up_to_date) == newest
 
 
-async def test_a_failed_look_is_repeated(
-    watch: JobWatch, rows: Rows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(job_watch, "POLL_SECONDS", 0.01)
+async def test_a_failed_look_is_repeated(restless_watch: JobWatch, rows: Rows) -> None:
     seen = rows.put(row_at(3))
     rows.fails = True
-    told = watching(watch, seen)
+    told = watching(restless_watch, seen)
     await rows.looked()
 
     rows.fails = False

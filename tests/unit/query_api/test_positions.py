@@ -1,7 +1,6 @@
 """Waiting for a position: woken by pokes, by reads of the checkpoints, or by the deadline."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator
 
@@ -9,6 +8,7 @@ import orjson
 import pytest
 
 from infrastructure.batching import Overloaded
+from infrastructure.periodic import ServiceLoop
 from query_api import positions
 from query_api.errors import Unavailable
 from query_api.positions import AppliedPositions
@@ -42,11 +42,11 @@ def checkpoints() -> Checkpoints:
 @pytest.fixture
 async def applied(checkpoints: Checkpoints) -> AsyncIterator[AppliedPositions]:
     applied = AppliedPositions(checkpoints.read)
-    reading = asyncio.create_task(applied.run())
+    loop = ServiceLoop(applied, idle_seconds=0.01)
+    running = asyncio.create_task(loop.run())
     yield applied
-    reading.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await reading
+    loop.drain()
+    await running
 
 
 def poke(applied: AppliedPositions, name: str, position: int) -> None:
@@ -139,13 +139,24 @@ async def test_one_who_gave_up_makes_room(
     assert not await waiting(applied, 5, 0.01)
 
 
-async def test_nothing_is_read_before_somebody_waits(
-    applied: AppliedPositions, checkpoints: Checkpoints
-) -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
-    assert checkpoints.reads == 0
+async def test_checkpoints_are_read_only_while_somebody_waits(checkpoints: Checkpoints) -> None:
+    applied = AppliedPositions(checkpoints.read)
+    assert (await applied.run_once()).is_idle
 
+    waits = asyncio.create_task(waiting(applied, 5))
+    await asyncio.sleep(0)
+    assert not (await applied.run_once()).is_idle
     checkpoints.known = dict.fromkeys(BOTH, 5)
-    assert await waiting(applied, 5)
-    assert checkpoints.reads == 1
+    assert not (await applied.run_once()).is_idle
+
+    assert await waits
+    assert (await applied.run_once()).is_idle
+    assert checkpoints.reads == 2
+
+
+async def test_one_who_gave_up_keeps_nothing_going(checkpoints: Checkpoints) -> None:
+    applied = AppliedPositions(checkpoints.read)
+
+    assert not await waiting(applied, 5, 0.01)
+
+    assert (await applied.run_once()).is_idle
