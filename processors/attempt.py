@@ -7,6 +7,7 @@ folder is gone afterwards, and no blob stays that nothing refers to.
 """
 
 import asyncio
+import os
 import random
 import time
 import traceback
@@ -44,6 +45,7 @@ OPTIONS_FIELD: Final = "options"
 MESSAGE_FIELD: Final = "message"
 KEY_PAUSE_SECONDS: Final = 0.5
 STACK_CHARACTERS_MAX: Final = 8_000
+NO_FOLDER: Final = Path(os.devnull)
 
 log = structlog.get_logger(__name__)
 
@@ -170,24 +172,32 @@ class Attempt:
 
     async def _use(self, tool: AnyTool, seal: Seal) -> _Success:
         job, equipment = self.job, self._equipment
-        async with Workspace(equipment.folder) as workspace:
-            inputs: tuple[InputFile, ...] = ()
-            if job.inputs:
-                inputs = await equipment.files.bring_in(job, seal, workspace)
-            if self._has_folder or tool.output_formats:
-                workspace.make()
-            run = ToolRun(
-                tool=tool.name,
-                options=orjson.loads(seal.open(OPTIONS_FIELD, job.options)),
-                inputs=inputs,
-                folder=workspace.folder,
-                limits=_limits(tool, job),
+        if not (job.inputs or tool.output_formats or self._has_folder):
+            # Nothing to keep apart, so no folder is made; it would cost more than such a run.
+            made = await self._runner.run(
+                self._tool_run(tool, seal, (), NO_FOLDER), self._progress()
             )
-            made = await self._runner.run(run, ProgressTold(job, equipment.ring))
-            files: list[FileRef] = []
-            if made.outputs:
-                files = await equipment.files.store(job, seal, made.outputs)
-            return _Success(made, files)
+            return _Success(made, [])
+        async with Workspace(equipment.folder) as workspace:
+            workspace.make()
+            inputs = await equipment.files.bring_in(job, seal, workspace)
+            run = self._tool_run(tool, seal, inputs, workspace.folder)
+            made = await self._runner.run(run, self._progress())
+            return _Success(made, await equipment.files.store(job, seal, made.outputs))
+
+    def _tool_run(
+        self, tool: AnyTool, seal: Seal, inputs: tuple[InputFile, ...], folder: Path
+    ) -> ToolRun:
+        return ToolRun(
+            tool=tool.name,
+            options=orjson.loads(seal.open(OPTIONS_FIELD, self.job.options)),
+            inputs=inputs,
+            folder=folder,
+            limits=_limits(tool, self.job),
+        )
+
+    def _progress(self) -> ProgressTold:
+        return ProgressTold(self.job, self._equipment.ring)
 
     async def _seal(self) -> Seal | None:
         while True:

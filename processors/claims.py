@@ -108,9 +108,14 @@ class Claims:
             log.warning("offer_unusable", error=type(error).__name__, body=delivery.body[:80].hex())
             await delivery.ack()
             return None
-        except (LogUnavailable, CodecError) as error:
+        except LogUnavailable as error:
             log.debug("offer_undecided", error=repr(error))
             await delivery.return_(UNAVAILABLE_PAUSE_SECONDS)
+            return None
+        except CodecError:
+            # Written by newer software. The dispatcher offers it again, perhaps to a newer worker.
+            log.warning("offer_not_understood", job_id=str(offer.job_id), exc_info=True)
+            await delivery.ack()
             return None
         if job.status is JobStatus.QUEUED:
             return job

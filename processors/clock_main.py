@@ -51,7 +51,7 @@ async def build(settings: Settings) -> AsyncIterator[Running]:
         clock, wake=wake, idle_seconds=IDLE_SECONDS, pause_seconds_max=PAUSE_SECONDS_MAX
     )
     try:
-        await broker.subscribe(LOG_APPENDED, lambda _: wake.set())
+        await broker.subscribe(LOG_APPENDED, lambda _: clock.hear())
         yield Running([loop], {"nats": broker.check(critical=False), NAME: loop.check})
     finally:
         await repository.close()

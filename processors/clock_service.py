@@ -33,7 +33,7 @@ from processors.wake import Wake
 
 RUNNING_WATCHED_MAX: Final = 20_000
 AT_ONCE_MAX: Final = 50
-SOONEST_SECONDS: Final = 0.05
+SOONEST_SECONDS: Final = 0.1
 """Between two looks: what was just appended has to reach the tables first."""
 TIDY_SECONDS: Final = 60.0
 LEFTOVER_LEASE_AGE: Final = timedelta(minutes=5)
@@ -62,7 +62,7 @@ class ClockService:
         wake: asyncio.Event | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`session` is for the clock alone; `wake` is set when something was appended."""
+        """`session` is for the clock alone; `wake` is what its loop waits for."""
         self._lead = lead
         self._session = session
         self._repository = repository
@@ -91,7 +91,12 @@ class ClockService:
         except BaseException:
             # Touch was lost: the workers may have lost it too.
             self._watch.forget()
+            self._not_before = 0.0
             raise
+
+    def hear(self) -> None:
+        """Something was appended: look as soon as the next look may be."""
+        self._wake.within(self._not_before - self._clock.monotonic())
 
     async def stop(self) -> None:
         """Let somebody else lead."""
@@ -118,18 +123,19 @@ class ClockService:
             expired=await self._each(self._expire, silent),
             results=await self._each(self._expire_result, found.ids["result"]),
             uploads=await self._each(self._expire_upload, found.ids["upload"]),
-            more=any(len(ids) >= most for ids in found.ids.values()),
         )
         await self._tidy()
-        self._plan(found, counts)
+        # A full batch that came to nothing is not tried again at once: the tables lag behind.
+        is_cut = not counts.is_idle and any(len(ids) >= most for ids in found.ids.values())
+        self._plan(found, is_cut)
         return counts
 
-    def _plan(self, found: "_Found", counts: Counts) -> None:
+    def _plan(self, found: "_Found", is_cut: bool) -> None:
         """See to it that the next look comes in time for what is known to come."""
         now = self._clock.monotonic()
-        if counts.more:
-            self._not_before = now
-        moments = [now + found.next_due_seconds] if found.next_due_seconds is not None else []
+        moments = [now] if is_cut else []
+        if found.next_due_seconds is not None:
+            moments.append(now + found.next_due_seconds)
         if (silent_at := self._watch.next_at()) is not None:
             moments += [silent_at, now + self._settings.sweep_seconds]
         if moments:

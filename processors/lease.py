@@ -127,7 +127,11 @@ class Leases:
         while True:
             pause = self._beat_seconds
             if self._held or self._ended:
-                pause = await self._beat()
+                try:
+                    pause = await self._beat()
+                except Exception:
+                    # Whatever it is, a worker that stopped beating would lose all its jobs.
+                    log.exception("beat_broken")
             await asyncio.sleep(pause)
 
     async def reconsider(self, job_id: UUID) -> None:

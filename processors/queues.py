@@ -25,6 +25,8 @@ class Runnable:
     """On the monotonic scale."""
     sequence: int | None = None
     """Of the offer in the stream READY, once that is known."""
+    is_repeated: bool = False
+    """Whether it was offered once more because a worker kept the first offer."""
 
 
 class Queue:

@@ -112,6 +112,8 @@ class JetStreamReady:
         self._unanswered.clear()
         self._handed_out.clear()
         await self._ask(f"STREAM.PURGE.{READY_STREAM}")
+        state = await self._state()
+        self._created = "" if state is None else state.created
 
     async def offer(self, jobs: Sequence[Runnable]) -> None:
         """See `Ready.offer`."""
@@ -127,24 +129,29 @@ class JetStreamReady:
     async def lost(self, jobs: Sequence[Runnable]) -> Sequence[Runnable]:
         """See `Ready.lost`.
 
-        A worker claims or returns within moments what it took; what it still holds at the second
-        look, it let fall.
+        A worker claims or returns within moments what it took. What was taken before the last look
+        and is still there may lie with a worker that died: it is offered once more, and no more
+        than once, as it may also have been returned and wait for a place.
         """
         state = await self._state()
         if state is None:
             return []
-        if state.created != self._created:
-            self._created = state.created
+        if self._created and state.created != self._created:
             self._handed_out.clear()
+            self._created = state.created
             return jobs
+        self._created = state.created
         before, self._handed_out = self._handed_out, set()
-        lost = []
-        for job in jobs:
-            if job.sequence is None or not state.holds(job.sequence) or job.sequence in before:
-                lost.append(job)
-            elif job.sequence <= state.delivered:
-                self._handed_out.add(job.sequence)
-        return lost
+        return [job for job in jobs if self._is_lost(job, state, before)]
+
+    def _is_lost(self, job: Runnable, state: _StreamState, taken_before: set[int]) -> bool:
+        if job.sequence is None or not state.holds(job.sequence):
+            return True
+        if job.is_repeated or job.sequence > state.delivered:
+            return False
+        self._handed_out.add(job.sequence)
+        job.is_repeated = job.sequence in taken_before
+        return job.is_repeated
 
     async def close(self) -> None:
         """Hear no more answers."""

@@ -3,12 +3,14 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from infrastructure.settings import Fragment
 
-CORES = os.cpu_count() or 1
+BEATS_IN_LEASE_MIN = 3
+"""So that one lost beat, or two, is not yet a silence."""
 
 
 class LeaseSettings(Fragment):
@@ -20,6 +22,12 @@ class LeaseSettings(Fragment):
     lease_seconds: float = Field(
         default=12.0, gt=0, le=600, description="Silence after which a job is given to another."
     )
+
+    @model_validator(mode="after")
+    def _several_beats_in_a_lease(self) -> Self:
+        if self.lease_seconds < BEATS_IN_LEASE_MIN * self.beat_seconds:
+            raise ValueError(f"LEASE_SECONDS must be {BEATS_IN_LEASE_MIN} times BEAT_SECONDS")
+        return self
 
 
 class DispatcherSettings(Fragment):
@@ -50,15 +58,18 @@ class ClockSettings(LeaseSettings):
 
     sweep_seconds: float = Field(default=1.0, gt=0, le=60, description="Between two looks.")
     sweep_batch_max: int = Field(
-        default=500, ge=1, le=5_000, description="Facts of one kind in one look."
+        default=1_000, ge=1, le=10_000, description="Facts of one kind in one look."
     )
 
 
 class WorkerSettings(LeaseSettings):
     """How much a worker does at a time, and where."""
 
-    worker_slots: int = Field(
-        default=2 * CORES, ge=1, le=1_000, description="Jobs at a time, each in a sandbox."
+    worker_slots: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000,
+        description="Jobs at a time, each in a sandbox; unset: twice the number of cores.",
     )
     inline_slots: int = Field(
         default=128, ge=0, le=10_000, description="Trusted jobs at a time, inside the worker."
@@ -66,10 +77,22 @@ class WorkerSettings(LeaseSettings):
     run_trusted_inline: bool = Field(
         default=True, description="Whether trusted tools may run without a sandbox."
     )
-    work_folder: Path = Field(
-        default=Path(tempfile.gettempdir()) / f"magictoolbox-work-{os.getuid()}",
-        description="Where jobs have their private folders; best on the disk of the blobs.",
+    work_folder: Path | None = Field(
+        default=None,
+        description="Where jobs have their private folders; unset: in the temporary folder.",
     )
     drain_seconds: float = Field(
         default=21.0, gt=0, le=3_600, description="What running jobs get at SIGTERM."
     )
+
+    @property
+    def sandboxes(self) -> int:
+        """How many jobs run at a time, each in a sandbox."""
+        return self.worker_slots or 2 * (os.cpu_count() or 1)
+
+    @property
+    def folder(self) -> Path:
+        """Where jobs have their private folders; one for each account, as it is private."""
+        if self.work_folder is not None:
+            return self.work_folder
+        return Path(tempfile.gettempdir()) / f"magictoolbox-work-{os.getuid()}"

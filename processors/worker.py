@@ -106,7 +106,9 @@ class Worker:
                 break
             except (LogUnavailable, StreamConflict) as error:
                 log.warning("tools_not_offered", error=type(error).__name__)
-                await asyncio.sleep(OFFER_PAUSE_SECONDS)
+            except Exception:
+                log.exception("tools_not_offered")
+            await asyncio.sleep(OFFER_PAUSE_SECONDS)
         self._has_offered = True
 
     # -- one offer ------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def main() -> None:
 async def build(settings: Settings, tools: str = INSTALLED) -> AsyncIterator[Running]:
     """A worker on its connections; `tools` names the function that gives its registry."""
     async with AsyncExitStack() as stack:
-        await asyncio.to_thread(_prepare, settings.work_folder)
+        await asyncio.to_thread(_prepare, settings.folder)
         broker = Broker(settings, f"magictoolbox {NAME}")
         await broker.start()
         stack.push_async_callback(broker.stop)
@@ -104,14 +104,14 @@ def _worker(
     reports = Reports(repository, postgres_log, identity, clock)
     sandbox: Runner = Sandbox(tools)
     inline = InlineRunner(registry) if settings.run_trusted_inline else None
-    slots = Slots(settings.worker_slots, settings.inline_slots if inline else 0)
+    slots = Slots(settings.sandboxes, settings.inline_slots if inline else 0)
     equipment = Equipment(
         keys=Keys(postgres_log, Sealer(settings)),
         files=Files(blobs),
         leases=Leases(identity, beats, repository, settings.beat_seconds),
         reports=reports,
         ring=broker.ring,
-        folder=settings.work_folder,
+        folder=settings.folder,
     )
     return Worker(
         broker,

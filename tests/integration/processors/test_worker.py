@@ -97,7 +97,7 @@ async def test_a_running_job_is_stopped_when_it_is_called_off(
     floor: Floor, gate: type[Gate]
 ) -> None:
     await floor.dispatcher()
-    await floor.worker(beat_seconds=50.0)
+    await floor.worker(beat_seconds=50.0, lease_seconds=200.0)
     job = await floor.submit("gate")
     await gate.reached.wait()
 
@@ -137,7 +137,7 @@ async def test_the_process_of_a_cancelled_job_is_killed(floor: Floor) -> None:
 
 async def test_a_late_outcome_is_refused_and_recorded(floor: Floor, gate: type[Gate]) -> None:
     await floor.dispatcher()
-    await floor.worker(beat_seconds=50.0)
+    await floor.worker(beat_seconds=50.0, lease_seconds=200.0)
     job = await floor.submit("gate", makes_output=True)
     await gate.reached.wait()
     await floor.change(job, lambda job: job.expire_attempt(1, origin()))
