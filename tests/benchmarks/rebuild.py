@@ -16,7 +16,7 @@ import asyncpg
 import uvloop
 
 from tests.benchmarks.lives import EVENTS_OF_A_JOB, fill
-from tests.benchmarks.services import environment, service
+from tests.benchmarks.services import environment
 from tests.benchmarks.stand import Stand
 from tests.benchmarks.table import Figure, Progress, Row, median
 
@@ -37,11 +37,10 @@ def measure(stand: Stand, say: Progress) -> list[Row]:
     told = environment(stand, url)
     rates: list[float] = []
     copies: list[float] = []
-    with service("relay", stand, told), service("projector", stand, told):
-        for number in range(ROUNDS):
-            say(f"rebuild: round {number + 1} of {ROUNDS}")
-            rates.append(rebuilt(told))
-            copies.append(uvloop.run(copied(url)))
+    for number in range(ROUNDS):
+        say(f"rebuild: round {number + 1} of {ROUNDS}")
+        rates.append(rebuilt(told))
+        copies.append(uvloop.run(copied(url)))
     return [
         Row(
             "rebuild of all read models, events",
