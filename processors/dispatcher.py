@@ -7,11 +7,13 @@ the long queue, READY a short one, so that a cancelled job is not started.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import structlog
 
+from events.contracts.envelope import RecordedRow
 from events.store.codec import Codec
 from infrastructure import metrics
 from infrastructure.broker import UNAVAILABLE as NATS_UNAVAILABLE
@@ -29,6 +31,9 @@ from processors.work import WorkStore
 CHANGES_TO_WRITE: Final = 2_000
 """So many are written without waiting for the time."""
 CHANGES_WAITING_MAX: Final = 20_000
+OFFERS_MAX: Final = 10_000
+"""On offer at one time, of all queues together."""
+READ_BYTES_TARGET: Final = 8 * 1024**2
 STANDBY_SECONDS: Final = 1.0
 MEASURE_SECONDS: Final = 1.0
 COUNT_SECONDS: Final = 30.0
@@ -87,6 +92,8 @@ class Dispatcher:
         self._clock = clock or SystemClock()
         self._codec = Codec()
         self._state: _State | None = None
+        self._read_max = settings.fold_events_max
+        self._turn = 0
         self._try_at = 0.0
         self._look_at = 0.0
         self._measure_at = 0.0
@@ -163,8 +170,9 @@ class Dispatcher:
     async def _run(self, state: _State) -> Counts:
         if state.writing is not None and state.writing.done():
             await self._written(state)
+        asked = self._read_max
         folded = await self._fold(state)
-        has_backlog = folded >= self._settings.fold_events_max
+        has_backlog = folded >= asked
         metrics.DISPATCHER_POSITION.set(state.folded)
         metrics.DISPATCHER_LAG_EVENTS.set(folded if has_backlog else 0)
         offered = reoffered = 0
@@ -179,9 +187,10 @@ class Dispatcher:
     # -- folding --------------------------------------------------------------------------------
 
     async def _fold(self, state: _State) -> int:
-        rows = await self._log.read_after(state.folded, self._settings.fold_events_max)
+        rows = await self._log.read_after(state.folded, self._read_max)
         if not rows:
             return 0
+        self._fit(rows)
         wanted = state.folding.to_look_up(rows)
         if wanted:
             # Their rows have to be there.
@@ -193,13 +202,23 @@ class Dispatcher:
             state.changed_at = self._clock.monotonic()
         return len(rows)
 
+    def _fit(self, rows: Sequence[RecordedRow]) -> None:
+        """Keep the next batch to a few megabytes, also when events are large."""
+        mean = sum(len(row.state) for row in rows) // len(rows) + 1
+        self._read_max = max(1, min(self._settings.fold_events_max, READ_BYTES_TARGET // mean))
+
     # -- offering -------------------------------------------------------------------------------
 
     async def _offer(self, state: _State) -> int:
         offered = 0
         now = self._clock.monotonic()
-        for queue in state.queues:
-            jobs = queue.offer(self._settings.ready_depth - len(queue.offered), now)
+        queues = list(state.queues)
+        room = OFFERS_MAX - sum(len(queue.offered) for queue in queues)
+        # Another queue is first each time, so that none goes without when there is no room for all.
+        self._turn = (self._turn + 1) % max(len(queues), 1)
+        for queue in queues[self._turn :] + queues[: self._turn]:
+            depth = self._settings.ready_depth - len(queue.offered)
+            jobs = queue.offer(min(depth, room - offered), now)
             if not jobs:
                 continue
             try:

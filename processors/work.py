@@ -80,11 +80,8 @@ class PostgresWork:
         """See `WorkStore.standing`."""
         async with self._session.transaction(isolation="repeatable_read") as connection:
             position = await connection.fetchval(sql.CHECKPOINT, CHECKPOINT_NAME)
-            fronts = [
-                Front(row["queue"], row["depth"], await _beyond(connection, row, front_max))
-                for row in await connection.fetch(sql.DEPTHS)
-            ]
-        return Standing(position, fronts)
+            rows = await connection.fetch(sql.FRONTS, max(front_max, 1))
+        return Standing(position, _fronts(rows))
 
     async def persist(self, changes: Changes, after: int, position: int) -> None:
         """See `WorkStore.persist`."""
@@ -126,9 +123,13 @@ class PostgresWork:
         await self._session.close()
 
 
-async def _beyond(connection: Any, row: asyncpg.Record, limit: int) -> Sequence[Runnable]:
+def _fronts(rows: Sequence[asyncpg.Record]) -> list[Front]:
+    jobs: dict[tuple[str, int], list[Runnable]] = {}
+    for row in rows:
+        jobs.setdefault((row["queue"], row["depth"]), []).append(_runnable(row))
     return [
-        _runnable(found) for found in await connection.fetch(sql.BEYOND, row["queue"], 0, limit)
+        Front(queue, depth, sorted(front, key=lambda job: job.place))
+        for (queue, depth), front in jobs.items()
     ]
 
 

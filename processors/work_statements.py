@@ -70,6 +70,16 @@ DEPTHS: Final = """
 SELECT queue, count(*) AS depth FROM work.jobs WHERE state = 'queued' GROUP BY queue
 """
 
+FRONTS: Final = """
+SELECT queues.queue, queues.depth, front.*
+  FROM (SELECT queue, count(*) AS depth
+          FROM work.jobs WHERE state = 'queued' GROUP BY queue) queues
+ CROSS JOIN LATERAL (
+       SELECT job_id, version, place, since FROM work.jobs j
+        WHERE j.queue = queues.queue AND j.state = 'queued' ORDER BY place LIMIT $1) front
+"""
+"""The first ones of every queue, in one round trip however many queues there are."""
+
 BEYOND: Final = """
 SELECT job_id, version, place, since FROM work.jobs
  WHERE queue = $1 AND state = 'queued' AND place > $2
