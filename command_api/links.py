@@ -34,7 +34,6 @@ class Links:
         return {
             "self": seen,
             "events": f"{seen}/events",
-            "stream": f"{seen}/stream",
             "cancel": f"{steered}/cancel",
             "retry": f"{steered}/retry",
         }

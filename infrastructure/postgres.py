@@ -102,9 +102,14 @@ async def create_pool(
         timeout=CONNECT_SECONDS_MAX,
         command_timeout=settings.database_timeout_seconds + 1.0,
         server_settings=session_settings(role, settings.database_timeout_seconds),
+        reset=_nothing_to_reset,
     )
     _observe(pool, name)
     return pool
+
+
+async def _nothing_to_reset(connection: Connection) -> None:
+    """Callers leave no state in a pooled session, so a release needs no round trip."""
 
 
 def _observe(pool: Pool, name: str) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from infrastructure.cli.connection import Connection, Login, write_connection
 from infrastructure.cli.first_steps import first_steps
 from infrastructure.cli.platform import platform
 from infrastructure.cli.platform_plan import WORKERS_MAX, PlatformPlan, Wishes
@@ -79,11 +80,19 @@ async def _until_signalled(main: Coroutine[None, None, None]) -> None:
 
 async def _up(data_dir: Path, wishes: Wishes, show_first_steps: bool) -> None:
     async with platform(data_dir, wishes, tell) as plan:
+        write_connection(data_dir, _connection(plan))
         print(_ready_line(plan, data_dir), flush=True)
         if show_first_steps:
             print(first_steps(plan), flush=True)
         # Until the signal cancels us.
         await asyncio.Event().wait()
+
+
+def _connection(plan: PlatformPlan) -> Connection:
+    """What the client commands need when they are given the data folder."""
+    told = plan.environment
+    login = Login(told.get("ADMIN_USERNAME", ""), told.get("ADMIN_PASSWORD", ""))
+    return Connection(plan.command_url, plan.query_url, login)
 
 
 def _ready_line(plan: PlatformPlan, data_dir: Path) -> str:

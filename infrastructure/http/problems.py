@@ -138,7 +138,10 @@ def install(app: FastAPI, errors: ErrorTable) -> None:
 def _translated(problem_of: Callable[[Any], Problem]) -> Handler:
     async def handle(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
-        if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if problem.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            # Expected while a server is away; its stack says nothing that the code does not.
+            log.warning("request_refused", code=problem.code, error=type(error).__name__)
+        elif problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("request_failed", code=problem.code, exc_info=error)
         return problem_response(request.scope, problem)
 
