@@ -13,11 +13,13 @@ import time
 import traceback
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, assert_never
 
 import orjson
 import structlog
+from prometheus_client import Counter, Histogram
 
 from events.contracts.values import FileRef, JobStatus, Origin, SealedText
 from events.domain.job import Failure, Job
@@ -281,9 +283,14 @@ class Attempt:
         return int((time.monotonic() - self._began) * 1000)
 
     def _count(self, outcome: str) -> None:
-        tool = metrics.TOOL_LABEL.of(self.job.tool)
-        metrics.ATTEMPTS.labels(tool, outcome).inc()
-        metrics.ATTEMPT_SECONDS.labels(tool).observe(time.monotonic() - self._began)
+        ended, seconds = _measures(metrics.TOOL_LABEL.of(self.job.tool), outcome)
+        ended.inc()
+        seconds.observe(time.monotonic() - self._began)
+
+
+@lru_cache(maxsize=1_000)
+def _measures(tool: str, outcome: str) -> tuple[Counter, Histogram]:
+    return metrics.ATTEMPTS.labels(tool, outcome), metrics.ATTEMPT_SECONDS.labels(tool)
 
 
 def _outcome(error: ToolProcessingError, is_final: bool) -> str:

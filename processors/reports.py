@@ -36,6 +36,7 @@ class Reports:
 
     def __init__(self, repository: Repository, log: Log, worker: str, clock: Clock) -> None:
         self.worker = worker
+        self._actor = f"worker:{worker}"
         self._repository = repository
         self._log = log
         self._clock = clock
@@ -45,7 +46,7 @@ class Reports:
         """What every event of this worker says of itself."""
         return Origin(
             tenant=job.tenant,
-            actor=f"worker:{self.worker}",
+            actor=self._actor,
             command_id=command_id or str(uuid7()),
             correlation_id=job.correlation_id,
             causation_id=job.cause(),

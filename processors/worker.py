@@ -72,6 +72,8 @@ class Worker:
         for runner in self._runners:
             await runner.start()
         metrics.WORKER_SLOTS.set(self._slots.size)
+        # Asked for when somebody looks: thousands of jobs a second would pay for nothing.
+        metrics.ATTEMPTS_RUNNING.set_function(lambda: len(self._running))
         listening = await self._broker.subscribe(cancel_subject("*"), self._hear_cancel)
         background = [
             asyncio.create_task(self._equipment.leases.run(), name="leases"),
@@ -126,11 +128,9 @@ class Worker:
             return
         attempt = Attempt(claim, self._equipment)
         self._running.add(attempt)
-        metrics.ATTEMPTS_RUNNING.inc()
         try:
             await attempt.run()
         finally:
-            metrics.ATTEMPTS_RUNNING.dec()
             self._running.discard(attempt)
             self._slots.give_up(claim.place)
             self.intake.places_changed()

@@ -84,17 +84,22 @@ class Gate(BaseTool[GateOptions]):
     reached: ClassVar[asyncio.Event]
     opened: ClassVar[asyncio.Event]
     runs: ClassVar[int] = 0
+    ends: ClassVar[int] = 0
 
     @classmethod
     def close(cls) -> None:
         """Let nobody through until it is opened."""
-        cls.reached, cls.opened, cls.runs = asyncio.Event(), asyncio.Event(), 0
+        cls.reached, cls.opened = asyncio.Event(), asyncio.Event()
+        cls.runs = cls.ends = 0
 
     async def process(self, input_data: ToolInput, options: GateOptions) -> list[OutputFile]:
         """Wait."""
         Gate.runs += 1
         self.reached.set()
-        await self.opened.wait()
+        try:
+            await self.opened.wait()
+        finally:
+            Gate.ends += 1
         if not options.makes_output:
             return []
         path = input_data.folder / "out"

@@ -1,4 +1,4 @@
-"""The processing side on real servers, at short intervals: dispatchers, clocks, workers, a client."""
+"""The processing side on real servers at short intervals: services, and a client."""
 
 import asyncio
 import json

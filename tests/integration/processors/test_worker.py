@@ -5,7 +5,6 @@ from pathlib import Path
 
 from events.contracts.subjects import READY_STREAM, ready_subject
 from events.contracts.values import DEFAULT_QUEUE, JobStatus
-from infrastructure import metrics
 from infrastructure.ids import uuid7
 from tests.factories.tools import Gate, folders_in
 from tests.fixtures.events import origin
@@ -310,8 +309,7 @@ async def has_offers(floor: Floor) -> bool:
 
 
 async def nothing_runs(floor: Floor) -> bool:
-    running = metrics.ATTEMPTS_RUNNING._value.get()
-    return running == 0 and folders_in(floor.work_folder) == []
+    return Gate.runs == Gate.ends and folders_in(floor.work_folder) == []
 
 
 async def answer(value: bool) -> bool:
