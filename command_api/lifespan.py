@@ -42,6 +42,7 @@ from infrastructure.blobs.base import BlobStore
 from infrastructure.blobs.location import blob_store_at
 from infrastructure.broker import Broker
 from infrastructure.clock import Clock
+from infrastructure.health import Check
 from infrastructure.http.rate_limit import LoginLimiter, RequestLimiter
 from infrastructure.http.uploads import UploadReceiver
 from infrastructure.media_types import MediaTypes
@@ -74,6 +75,7 @@ class _Accounts:
     users: Users
     administration: Administration
     logins: Logins
+    check: Check
 
 
 @asynccontextmanager
@@ -109,6 +111,7 @@ async def opened(settings: CommandApiSettings, clock: Clock) -> AsyncIterator[Re
             results=Results(KeyRing(log, sealer), links),
             logins=accounts.logins,
             users=accounts.users,
+            accounts=accounts.check,
         )
 
 
@@ -146,10 +149,12 @@ async def _accounts(
     logins = Logins(users, tokens, passwords, TokenIssuer(settings), limiter)
     administration = Administration(users, passwords)
     loop = ServiceLoop(
-        Housekeeping(settings, tenants, users, tokens, administration), idle_seconds=SWEEP_SECONDS
+        Housekeeping(settings, tenants, users, tokens, administration),
+        idle_seconds=SWEEP_SECONDS,
+        stale_seconds=3 * SWEEP_SECONDS,
     )
     stack.push_async_callback(_end, loop, asyncio.create_task(loop.run(), name=loop.name))
-    return _Accounts(users, administration, logins)
+    return _Accounts(users, administration, logins, loop.check)
 
 
 def _handlers(

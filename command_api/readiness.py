@@ -35,6 +35,8 @@ def checks(resources: Resources) -> Mapping[str, Check]:
         "log": Check(log),
         # Critical for its look-up, not for its number: before the first worker there is none.
         "tools": Check(tools),
+        # Whoever reads "ready" may log in as the first administrator.
+        "accounts": resources.accounts,
         "nats": resources.broker.check(critical=False),
         "redis": Check(redis, critical=False),
         "blobs": Check(resources.blobs.check, critical=False),

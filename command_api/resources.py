@@ -17,6 +17,7 @@ from command_api.tool_catalogue import ToolCatalogue
 from events.store.log import Log
 from infrastructure.blobs.base import BlobStore
 from infrastructure.broker import Broker
+from infrastructure.health import Check
 from infrastructure.http.rate_limit import RequestLimiter
 from infrastructure.http.uploads import UploadReceiver
 from infrastructure.scanner import Scanner
@@ -54,3 +55,5 @@ class Resources:
     results: Results
     logins: Logins
     users: Users
+    accounts: Check
+    """The first administrator is there, and accounts are kept tidy."""
