@@ -131,6 +131,16 @@ class EagerPull:
         self._not_before = time.monotonic() + RETRY_SECONDS
 
 
+def parse_headers(raw: bytes) -> dict[str, str]:
+    """The headers of a message, without nats-py's look at each character of each name.
+
+    That look was a third of what it costs to receive an event. Names come from our own relay and
+    from the server; whatever else a line may hold, it never ends up under a name it does not have.
+    """
+    pairs = (line.partition(":") for line in raw.decode("utf-8", "replace").split("\r\n"))
+    return {name.strip(): value.strip() for name, colon, value in pairs if colon}
+
+
 class EagerJetStream(JetStreamContext):
     """A JetStream context whose pull subscriptions are eager."""
 

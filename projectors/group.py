@@ -92,14 +92,26 @@ class Group:
         such events are to be skipped.
         """
         events: list[Event] = []
+        topics, parking, decode = self._topics, self.parking, self._codec.decode
         for row in rows:
-            if row.topic not in self._topics:
-                if row.topic not in CLASS_OF:
-                    self._skip(row, UnknownTopic(row.topic))
-            elif not self.parking.notes(row):
-                fact = self._decoded(row)
-                if fact is not None:
-                    events.append((row, fact))
+            topic = row.topic
+            if topic not in topics:
+                if topic not in CLASS_OF:
+                    self._skip(row, UnknownTopic(topic))
+                continue
+            if parking and parking.notes(row):
+                continue
+            state = row.state
+            try:
+                if _NUL in state:
+                    raise CodecError("holds a NUL")
+                fact = decode(topic, state, row.originator_id, row.originator_version)
+            except UnknownTopic as error:
+                self._skip(row, error)
+            except CodecError as error:
+                parking.park(Poisoned(row, Reason.UNREADABLE, error))
+            else:
+                events.append((row, fact))
         return events
 
     async def load(self, connection: Connection, generation: int, events: Sequence[Event]) -> None:
@@ -159,18 +171,6 @@ class Group:
                     rows.add(key, row)  # type: ignore[arg-type]
 
         return undo
-
-    def _decoded(self, row: RecordedRow) -> AnyFact | None:
-        state = row.state
-        try:
-            if _NUL in state:
-                raise CodecError("holds a NUL")
-            return self._codec.decode(row.topic, state, row.originator_id, row.originator_version)
-        except UnknownTopic as error:
-            self._skip(row, error)
-        except CodecError as error:
-            self.parking.park(Poisoned(row, Reason.UNREADABLE, error))
-        return None
 
     def _skip(self, row: RecordedRow, error: UnknownTopic) -> None:
         if not self._skip_unknown_topics:

@@ -6,7 +6,7 @@ is all that projections may rely on.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from operator import itemgetter
 from typing import Final, cast
 from uuid import UUID
@@ -52,7 +52,7 @@ class History:
         self._connection = connection
         self._page_max = page_max
 
-    async def pages(self, up_to: int) -> AsyncIterator[Sequence[RecordedRow]]:
+    async def pages(self, up_to: int) -> AsyncGenerator[Sequence[RecordedRow], None]:
         """All events up to a position, in pages."""
         await self._connection.execute(_SETTINGS)
         reading = self._read(_BEFORE_ALL, 0, up_to)

@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 import structlog
+from asyncpg.pgproto.pgproto import UUID
 from faststream import AckPolicy
 from faststream.nats import PullSub
 from nats.aio.msg import Msg
@@ -129,6 +129,7 @@ def _row(message: Msg, after: int) -> RecordedRow | None:
         raise StreamDisagrees(f"sequence {position} is position {headers.get(HEADER_POSITION)}")
     return RecordedRow(
         position=position,
+        # The driver's own UUID: made, compared and written in a tenth of the time.
         originator_id=UUID(headers[HEADER_AGGREGATE]),
         originator_version=int(headers[HEADER_VERSION]),
         topic=headers[HEADER_TOPIC],

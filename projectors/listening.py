@@ -12,7 +12,7 @@ import structlog
 from faststream.nats import NatsBroker
 
 from infrastructure.broker import UNAVAILABLE
-from projectors.eager_pull import EagerJetStream
+from projectors.eager_pull import EagerJetStream, parse_headers
 
 STOP_SECONDS_MAX: Final = 5.0
 
@@ -50,6 +50,7 @@ class Listening:
 
     async def _connect(self) -> None:
         client = await self.broker.connect()
+        client._parse_header_lines = parse_headers  # type: ignore[method-assign]
         # FastStream asks this context for its pull subscriptions.
         jetstream = EagerJetStream(client, self._batch_max)
         self.broker.config.connection_state.connect(client, jetstream)

@@ -2,7 +2,7 @@
 --
 -- KEYS: the checkpoint, then the hash of each job.
 -- ARGV: mode, position before, position after, seconds to keep unfinished jobs, seconds to keep
--- final ones; then for each job: status, attempt, version, position, 1 if final or 0.
+-- final ones, and the jobs as JSON: for each key status, attempt, version, position, is final.
 -- Modes: 'apply' needs a checkpoint at or after the position before, and never goes back;
 -- 'fill' writes all hashes and leaves the checkpoint alone; 'begin' only sets the checkpoint.
 -- Answers with the checkpoint, or -1 if there is none.
@@ -14,19 +14,18 @@ if mode == 'apply' and standing < tonumber(ARGV[2]) then
     return standing
 end
 
-for number = 2, #KEYS do
-    local key = KEYS[number]
-    local first = 6 + (number - 2) * 5
-    local status, attempt = ARGV[first], ARGV[first + 1]
+local jobs = cjson.decode(ARGV[6])
+for number, job in ipairs(jobs) do
+    local key = KEYS[number + 1]
+    local status, attempt, version, position, is_final = unpack(job)
     local known = redis.call('HMGET', key, 'position', 'attempt')
-    local is_newer = not known[1] or tonumber(known[1]) < tonumber(ARGV[first + 3])
-    if mode == 'fill' or is_newer then
+    if mode == 'fill' or not known[1] or tonumber(known[1]) < position then
         redis.call('HSET', key, 'status', status, 'attempt', attempt,
-                   'version', ARGV[first + 2], 'position', ARGV[first + 3])
-        if status ~= 'running' or known[2] ~= attempt then
+                   'version', version, 'position', string.format('%d', position))
+        if known[2] and (status ~= 'running' or tonumber(known[2]) ~= attempt) then
             redis.call('HDEL', key, 'percent', 'message')
         end
-        redis.call('EXPIRE', key, ARGV[first + 4] == '1' and ARGV[5] or ARGV[4])
+        redis.call('EXPIRE', key, is_final and ARGV[5] or ARGV[4])
     end
 end
 

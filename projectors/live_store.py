@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+import orjson
 from redis.asyncio import Redis
 
 from events.contracts.values import FINAL_STATUSES
@@ -64,12 +65,13 @@ class LiveStore:
 
     async def _run(self, mode: str, after: int, position: int, jobs: Sequence[JobState]) -> int:
         keys = [live.CHECKPOINT, *(live.job_key(job.job_id) for job in jobs)]
-        values: list[str | int] = [mode, after, position]
-        values += [live.UNFINISHED_SECONDS, live.FINAL_SECONDS]
-        for job in jobs:
-            is_final = int(job.status in FINAL_STATUSES)
-            values += [job.status, job.attempt, job.version, job.position, is_final]
-        return int(await self._apply(keys, values))
+        # One argument for all jobs: the client spends a microsecond on each, whatever its size.
+        states = [
+            (job.status, job.attempt, job.version, job.position, job.status in FINAL_STATUSES)
+            for job in jobs
+        ]
+        kept = (live.UNFINISHED_SECONDS, live.FINAL_SECONDS)
+        return int(await self._apply(keys, [mode, after, position, *kept, orjson.dumps(states)]))
 
 
 def _chunks(jobs: Sequence[JobState]) -> Iterable[Sequence[JobState]]:

@@ -14,6 +14,7 @@ from infrastructure.process import Running, run_process
 from projectors import progress, wiring
 from projectors.announcements import Announcer
 from projectors.batches import Batches
+from projectors.collector import look_seldom
 from projectors.group import Group
 from projectors.intake import Intake
 from projectors.listening import Listening
@@ -32,6 +33,7 @@ REDIS_SECONDS_MAX = 2.0
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     settings = ProjectorSettings()
+    look_seldom()
     run_process(NAME, settings, lambda: build(settings))
 
 

@@ -64,6 +64,10 @@ class Parking:
         self._first: dict[UUID, int] = {}
         self._noted: dict[int, tuple[RecordedRow, Reason]] = {}
 
+    def __bool__(self) -> bool:
+        """Whether anything is parked at all."""
+        return bool(self._first)
+
     def holds(self, row: RecordedRow) -> bool:
         """Whether this event is not to be folded, because its aggregate is parked."""
         first = self._first.get(row.originator_id)
@@ -71,7 +75,7 @@ class Parking:
 
     def notes(self, row: RecordedRow) -> bool:
         """The same as `holds`; and notes the event, if so."""
-        if not self._first or not self.holds(row):
+        if not self.holds(row):
             return False
         self._noted.setdefault(row.position, (row, Reason.FOLLOWS_PARKED))
         return True

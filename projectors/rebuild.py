@@ -9,6 +9,7 @@ other, and a projector that wrote to the old one stops. The old generation is ke
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,17 +23,12 @@ from infrastructure.postgres import Connection
 from projectors import checkpoints, generations, parity
 from projectors.batches import Batches
 from projectors.checkpoints import Standing
+from projectors.filling import Filling
 from projectors.group import Group
 from projectors.history import History
-from projectors.parking import Poisoned
-from projectors.read_models.schema import SCHEMA, physical_name
-from projectors.rows import Rows, Sums
-from projectors.statements import OWNER
 
 PAGE_EVENTS_MAX: Final = 5_000
 """Events of one transaction while catching up."""
-SLICE_EVENTS: Final = 1_000
-"""Events folded before the connections get a turn."""
 SWITCHES_MAX: Final = 20
 """How often the switch is tried again when readers hold the views."""
 SWITCH_PAUSE_SECONDS: Final = 0.5
@@ -113,8 +109,8 @@ class Rebuild:
         log.info("rebuild_started", group=group.name, generation=generation, up_to=up_to)
         await self._fill(connection, group, generation, up_to)
         log.info("rebuild_filled", group=group.name, seconds=_since(began))
-        await generations.add_keys(connection, group, generation)
-        log.info("rebuild_keyed", group=group.name, seconds=_since(began))
+        await generations.add_indexes(connection, group, generation)
+        log.info("rebuild_indexed", group=group.name, seconds=_since(began))
         start = await generations.filled(connection, group, generation, up_to)
         return await self._finish(connection, group, start, began, switch)
 
@@ -127,28 +123,15 @@ class Rebuild:
         await group.parking.load(connection, found[0].generation)
         return await self._finish(connection, group, found[0], began, switch=True)
 
-    # -- filling --------------------------------------------------------------------------------
-
     async def _fill(
         self, connection: Connection, group: Group, generation: int, up_to: int
     ) -> None:
-        totals = {rows.table.name: Sums(rows.table) for rows in _sums(group)}
         reader = await self._connect_to_log()
         try:
-            async for page in History(reader).pages(up_to):
-                await _fold(group, page)
-                for rows in group.all_rows:
-                    records = rows.take(but=page[-1].originator_id)
-                    if isinstance(rows, Sums):
-                        totals[rows.table.name].merge(records)
-                    else:
-                        await _copy(connection, rows, generation, records)
-                await _record_parked(connection, group, generation)
+            async with aclosing(History(reader).pages(up_to)) as pages:
+                await Filling(connection, group, generation).fill(pages)
         finally:
             await reader.close()
-        for rows in group.all_rows:
-            total = totals.get(rows.table.name)
-            await _copy(connection, rows, generation, (total or rows).take())
 
     # -- catching up and switching --------------------------------------------------------------
 
@@ -233,44 +216,6 @@ class Rebuild:
         if not await generations.tables_present(connection, group, live.generation):
             return {}
         return await parity.differences(connection, group, standing.generation, live.generation)
-
-
-async def _fold(group: Group, page: Sequence[RecordedRow]) -> None:
-    """Fold a page; what cannot be folded is parked, and the page is folded again without it."""
-    undo = group.carried()
-    while True:
-        try:
-            for first in range(0, len(page), SLICE_EVENTS):
-                rows = page[first : first + SLICE_EVENTS]
-                group.fold(group.decode(rows))
-                await asyncio.sleep(0)
-        except Poisoned as poisoned:
-            undo()
-            group.parking.park(poisoned)
-        else:
-            return
-
-
-async def _record_parked(connection: Connection, group: Group, generation: int) -> None:
-    for write in group.parking.writes(generation):
-        await connection.execute(f"WITH {OWNER} AS (SELECT) {write.sql(1)}", *write.arguments)
-    group.parking.settle()
-
-
-async def _copy(
-    connection: Connection, rows: Rows, generation: int, records: Sequence[Sequence[object]]
-) -> None:
-    if records:
-        await connection.copy_records_to_table(
-            physical_name(rows.table.name, generation),
-            schema_name=SCHEMA,
-            columns=[column.name for column in rows.table.c],
-            records=records,
-        )
-
-
-def _sums(group: Group) -> list[Sums]:
-    return [rows for rows in group.all_rows if isinstance(rows, Sums)]
 
 
 def _since(began: float) -> float:
