@@ -308,3 +308,24 @@ async def test_an_event_that_changes_nothing_does_not_stop_an_attempt(scene: Sce
     await running
 
     assert (await scene.topics(job))[-1] == "attempt_succeeded"
+
+
+async def test_without_room_for_the_result_the_job_is_tried_again(scene: Scene) -> None:
+    job = await scene.submit(copies=3)
+    # Room for the input and for one of the copies.
+    scene.blobs._capacity_bytes = 2 * len(CONTENT)
+
+    job = await scene.run(job)
+
+    assert (job.status, job.error_code) == (JobStatus.RETRYING, "INSUFFICIENT_STORAGE")
+    assert set(scene.blobs._blobs) == {file.blob_key for file in job.inputs}
+
+
+async def test_an_input_that_is_not_what_was_received_is_not_used(scene: Scene) -> None:
+    job = await scene.submit()
+    key = job.inputs[0].blob_key
+    scene.blobs._blobs[key] = (b"other txt", scene.blobs._blobs[key][1])  # type: ignore[index]
+
+    job = await scene.run(job)
+
+    assert (job.status, job.error_code) == (JobStatus.RETRYING, "INPUT_DAMAGED")
