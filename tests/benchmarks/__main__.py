@@ -7,6 +7,7 @@ import importlib
 import sys
 from pathlib import Path
 
+from infrastructure.logging import configure_logging
 from tests.benchmarks.stand import stand
 from tests.benchmarks.table import Row, rendered
 
@@ -22,6 +23,7 @@ def main() -> None:
     wanted = sys.argv[1:] or ALL
     if unknown := set(wanted) - set(ALL):
         sys.exit(f"there is no benchmark named {', '.join(sorted(unknown))}; there are {ALL}")
+    configure_logging("bench", "WARNING", out=sys.stderr.buffer)
     rows: list[Row] = []
     for name in wanted:
         with stand() as servers:

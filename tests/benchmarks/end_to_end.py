@@ -25,6 +25,7 @@ from command_api.lifespan import opened
 from command_api.provisional_blobs import ProvisionalBlobs
 from command_api.settings import CommandApiSettings
 from infrastructure.clock import SystemClock
+from infrastructure.logging import configure_logging
 from infrastructure.principals import Principal, Role
 from tests.benchmarks.services import environment, peer_environment, platform, process
 from tests.benchmarks.stand import Stand
@@ -59,10 +60,9 @@ def measure(stand: Stand, say: Progress) -> list[Row]:
             inline.append(run(stand, url, JOBS))
             peers.append(peer(stand, PEER_JOBS))
     say("end to end: in the sandbox")
-    walled = stand.new_database("bench_sandboxed")
-    with platform(stand, {**environment(stand, walled), "RUN_TRUSTED_INLINE": "false"}):
-        run(stand, walled, WARM_UP_JOBS // 4)
-        sandboxed = [run(stand, walled, SANDBOXED_JOBS) for _ in range(ROUNDS)]
+    with platform(stand, {**environment(stand, url), "RUN_TRUSTED_INLINE": "false"}):
+        run(stand, url, WARM_UP_JOBS // 4)
+        sandboxed = [run(stand, url, SANDBOXED_JOBS) for _ in range(ROUNDS)]
     return _rows(inline, sandboxed, peers)
 
 
@@ -87,7 +87,9 @@ async def drive(jobs: int) -> dict[str, float]:
 
         async def caller(count: int) -> None:
             for _ in range(count):
-                command = SubmitJob(principal=principal, request_id="bench", tool="no-op")
+                command = SubmitJob(
+                    principal=principal, request_id="bench", tool="no-op", options={}
+                )
                 await handler(command, ProvisionalBlobs(resources.blobs))
 
         before = await watch.fetchval(SUCCEEDED)
@@ -157,4 +159,5 @@ def _rows(
 
 
 if __name__ == "__main__":
+    configure_logging("bench", "WARNING", out=sys.stderr.buffer)
     sys.stdout.write(json.dumps(uvloop.run(drive(int(sys.argv[1])))))
