@@ -75,13 +75,12 @@ class Worker:
         # Asked for when somebody looks: thousands of jobs a second would pay for nothing.
         metrics.ATTEMPTS_RUNNING.set_function(lambda: len(self._running))
         listening = await self._broker.subscribe(cancel_subject("*"), self._hear_cancel)
-        background = [
-            asyncio.create_task(self._equipment.leases.run(), name="leases"),
-            asyncio.create_task(self._offer_until_told(), name="tool_offers"),
-        ]
+        beating = asyncio.create_task(self._equipment.leases.run(), name="leases")
+        offering = asyncio.create_task(self._offer_until_told(), name="tool_offers")
         taking = asyncio.create_task(self.intake.run(), name="intake")
+        background = [beating, offering]
         try:
-            await self._until_draining(taking)
+            await self._until_draining(taking, beating)
             await self._drain(taking)
         finally:
             self.intake.close()
@@ -92,14 +91,16 @@ class Worker:
             for runner in self._runners:
                 await runner.stop()
 
-    async def _until_draining(self, taking: asyncio.Task[None]) -> None:
+    async def _until_draining(self, *vital: asyncio.Task[None]) -> None:
+        """Wait to be drained; what the worker cannot be without ends it with its own error."""
         draining = asyncio.create_task(self._draining.wait())
         try:
-            await asyncio.wait({draining, taking}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({draining, *vital}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             draining.cancel()
-        if taking.done():
-            taking.result()
+        for task in vital:
+            if task.done():
+                task.result()
 
     async def _offer_until_told(self) -> None:
         while True:
