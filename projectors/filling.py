@@ -1,12 +1,16 @@
-"""Fills the tables of a new generation: the whole log folded page by page, and copied.
+"""Fills the tables of a new generation: a slice of the log folded page by page, and copied.
 
 While one page is folded the database reads the next and takes in the last, so the work of both
-sides overlaps. Sums are held to the end; of everything else, one unfinished row and two pages.
+sides overlaps. Sums are held, for the end of all slices; of everything else, one unfinished row and
+two pages.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Table
 
 from events.contracts.envelope import RecordedRow
 from infrastructure.postgres import Connection
@@ -32,27 +36,42 @@ class Filling:
         self._group = group
         self._generation = generation
         self._totals = {
-            rows.table.name: Sums(rows.table) for rows in group.all_rows if isinstance(rows, Sums)
+            str(rows.table.name): Sums(rows.table)
+            for rows in group.all_rows
+            if isinstance(rows, Sums)
         }
         self._writing: asyncio.Task[None] | None = None
 
     async def fill(self, pages: AsyncIterator[Sequence[RecordedRow]]) -> None:
-        """Fold all pages and write what they make."""
+        """Fold all pages and write what they make, but for the sums."""
         try:
             async for page in pages:
                 await self._fold(page)
-                await self._write(self._taken(page))
-            await self._write(
-                [(rows, self._totals.get(rows.table.name, rows).take()) for rows in self._rows]
-            )
+                await self._write(self._taken(but=page[-1].originator_id))
+            await self._write(self._taken())
             await self._written()
         finally:
             if self._writing is not None:
                 self._writing.cancel()
 
     @property
-    def _rows(self) -> Sequence[Rows]:
-        return self._group.all_rows
+    def sum_tables(self) -> Sequence[Table]:
+        """The read models that are sums."""
+        return [total.table for total in self._totals.values()]
+
+    def take_sums(self) -> dict[str, Sequence[Record]]:
+        """Hand over the sums of all that was filled, by table."""
+        return {name: total.take() for name, total in self._totals.items()}
+
+    def add_sums(self, sums: Mapping[str, Sequence[Record]]) -> None:
+        """Add the sums of another slice."""
+        for name, records in sums.items():
+            self._totals[name].merge(records)
+
+    async def write_sums(self) -> None:
+        """Write the sums, once all slices are in them."""
+        for name, records in self.take_sums().items():
+            await self._copy_into(self._totals[name], records)
 
     async def _fold(self, page: Sequence[RecordedRow]) -> None:
         """Fold a page; what cannot be folded is parked, and the page folded again without it."""
@@ -70,11 +89,11 @@ class Filling:
             else:
                 return
 
-    def _taken(self, page: Sequence[RecordedRow]) -> list[tuple[Rows, Sequence[Record]]]:
-        """What is complete after a page; sums go to the totals."""
+    def _taken(self, *, but: UUID | None = None) -> list[tuple[Rows, Sequence[Record]]]:
+        """What is complete, which all is but the last aggregate's; sums go to the totals."""
         taken = []
-        for rows in self._rows:
-            records = rows.take(but=page[-1].originator_id)
+        for rows in self._group.all_rows:
+            records = rows.take(but=but)
             if isinstance(rows, Sums):
                 self._totals[rows.table.name].merge(records)
             else:
@@ -97,12 +116,15 @@ class Filling:
         self, taken: Sequence[tuple[Rows, Sequence[Record]]], parked: Sequence[Write]
     ) -> None:
         for rows, records in taken:
-            if records:
-                await self._connection.copy_records_to_table(
-                    physical_name(rows.table.name, self._generation),
-                    schema_name=SCHEMA,
-                    columns=[column.name for column in rows.table.c],
-                    records=records,
-                )
+            await self._copy_into(rows, records)
         for write in parked:
             await self._connection.execute(f"{_EVERYBODY} {write.sql(1)}", *write.arguments)
+
+    async def _copy_into(self, rows: Rows, records: Sequence[Record]) -> None:
+        if records:
+            await self._connection.copy_records_to_table(
+                physical_name(rows.table.name, self._generation),
+                schema_name=SCHEMA,
+                columns=[column.name for column in rows.table.c],
+                records=records,
+            )

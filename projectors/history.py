@@ -15,6 +15,7 @@ import asyncpg
 
 from events.contracts.envelope import RecordedRow
 from infrastructure.postgres import Connection
+from projectors.slices import EVERYTHING, Slice
 
 PAGE_EVENTS_MAX: Final = 5_000
 
@@ -24,10 +25,12 @@ _SETTINGS: Final = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET e
 _PAGE: Final = """
 SELECT notification_id, originator_id, originator_version, topic, state, tenant, recorded_at
   FROM event_store.stored_events
- WHERE (originator_id, originator_version) > ($1, $2) AND notification_id <= $3
- ORDER BY originator_id, originator_version LIMIT $4
+ WHERE (originator_id, originator_version) > ($1, $2) AND originator_id <= $3
+   AND notification_id <= $4
+ ORDER BY originator_id, originator_version LIMIT $5
 """
-_BEFORE_ALL: Final = UUID(int=0)
+_AFTER_ITS_LAST: Final = 2**62
+"""A version beyond all that an aggregate can have."""
 
 
 class LogRecord(asyncpg.Record):
@@ -52,23 +55,26 @@ class History:
         self._connection = connection
         self._page_max = page_max
 
-    async def pages(self, up_to: int) -> AsyncGenerator[Sequence[RecordedRow], None]:
-        """All events up to a position, in pages."""
+    async def pages(
+        self, up_to: int, of: Slice = EVERYTHING
+    ) -> AsyncGenerator[Sequence[RecordedRow], None]:
+        """The events of a slice up to a position, in pages."""
         await self._connection.execute(_SETTINGS)
-        reading = self._read(_BEFORE_ALL, 0, up_to)
+        reading = self._read(of.after, _AFTER_ITS_LAST, of, up_to)
         try:
             while page := await reading:
                 last = page[-1]
-                reading = self._read(last.originator_id, last.originator_version, up_to)
+                reading = self._read(last.originator_id, last.originator_version, of, up_to)
                 yield page
         finally:
             reading.cancel()
 
-    def _read(self, after: UUID, version: int, up_to: int) -> "asyncio.Task[list[RecordedRow]]":
-        return asyncio.create_task(self._page(after, version, up_to), name="history")
+    def _read(
+        self, after: UUID, version: int, of: Slice, up_to: int
+    ) -> "asyncio.Task[list[RecordedRow]]":
+        reading = self._page(after, version, of.up_to, up_to, self._page_max)
+        return asyncio.create_task(reading, name="history")
 
-    async def _page(self, after: UUID, version: int, up_to: int) -> list[RecordedRow]:
-        rows = await self._connection.fetch(
-            _PAGE, after, version, up_to, self._page_max, record_class=LogRecord
-        )
+    async def _page(self, *arguments: object) -> list[RecordedRow]:
+        rows = await self._connection.fetch(_PAGE, *arguments, record_class=LogRecord)
         return cast(list[RecordedRow], rows)

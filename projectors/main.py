@@ -58,10 +58,9 @@ async def build(settings: ProjectorSettings) -> AsyncIterator[Running]:
         broker = nats_broker(settings, f"magictoolbox {NAME} intake", apply_types=False)
         listening = Listening(broker, batch_max=batch_max)
 
-        def make_group() -> Group:
-            return Group(skip_unknown_topics=settings.projector_unknown_topics == "skip")
-
-        group, feed, heard = make_group(), LiveFeed(), progress.ProgressHeard()
+        skip = settings.projector_unknown_topics == "skip"
+        group = Group(skip_unknown_topics=skip)
+        feed, heard = LiveFeed(), progress.ProgressHeard()
         leadership = Leadership(settings.read_dsn, Role.PROJECTORS, f"{NAME}:{group.name}")
         intake = Intake(listening, batch_max=batch_max)
         progress.listen(listening, heard)
@@ -73,7 +72,7 @@ async def build(settings: ProjectorSettings) -> AsyncIterator[Running]:
             leadership,
             Announcer(group, bell.ring, feed),
             wiring.connect_to_write(settings),
-            wiring.make_rebuild(settings, log, make_group).run,
+            wiring.make_rebuild(settings, log, skip_unknown_topics=skip).run,
         )
         live = LiveStatus(
             LiveStore(redis), LiveSource(reads, log), feed, heard, lambda: leadership.is_held

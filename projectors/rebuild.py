@@ -9,7 +9,6 @@ other, and a projector that wrote to the old one stops. The old generation is ke
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,9 +22,10 @@ from infrastructure.postgres import Connection
 from projectors import checkpoints, generations, parity
 from projectors.batches import Batches
 from projectors.checkpoints import Standing
+from projectors.fillers import Fillers, fill_slice
 from projectors.filling import Filling
 from projectors.group import Group
-from projectors.history import History
+from projectors.slices import EVERYTHING
 
 PAGE_EVENTS_MAX: Final = 5_000
 """Events of one transaction while catching up."""
@@ -60,7 +60,10 @@ class Report:
 
 
 class Rebuild:
-    """Rebuilds one group; `connect` opens connections for long statements on the read models."""
+    """Rebuilds one group; `connect` opens connections for long statements on the read models.
+
+    Without `fillers` this process does all the folding.
+    """
 
     def __init__(
         self,
@@ -69,12 +72,14 @@ class Rebuild:
         connect: Connect,
         connect_to_log: Connect,
         leadership: Leadership,
+        fillers: Fillers | None = None,
     ) -> None:
         self._make_group = make_group
         self._log = event_log
         self._connect = connect
         self._connect_to_log = connect_to_log
         self._leadership = leadership
+        self._fillers = fillers
 
     async def run(self, *, switch: bool = True) -> Report:
         """Build the next generation and, unless told otherwise, make it the live one.
@@ -126,12 +131,16 @@ class Rebuild:
     async def _fill(
         self, connection: Connection, group: Group, generation: int, up_to: int
     ) -> None:
+        filling = Filling(connection, group, generation)
         reader = await self._connect_to_log()
         try:
-            async with aclosing(History(reader).pages(up_to)) as pages:
-                await Filling(connection, group, generation).fill(pages)
+            if self._fillers is None:
+                await fill_slice(filling, reader, up_to, EVERYTHING)
+            else:
+                await self._fillers.fill(filling, reader, generation, up_to)
         finally:
             await reader.close()
+        await filling.write_sums()
 
     # -- catching up and switching --------------------------------------------------------------
 

@@ -38,6 +38,8 @@ PAGE_EVENTS_MAX: Final = 2_000
 """Events that one transaction applies when it catches up from the log."""
 REBUILD_EVENTS_MIN: Final = 50_000
 """Empty read models that are further behind are rebuilt: faster than catching up."""
+LOOK_SECONDS: Final = 1.0
+"""How often the head of the log is asked for while batches keep coming."""
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +89,7 @@ class Runner:
         self._connection: Connection | None = None
         self._standing: Standing | None = None
         self._rebuilding: asyncio.Task[object] | None = None
+        self._looked_at = 0.0
 
     async def start(self) -> None:
         """Nothing to open: each run makes sure of what it needs."""
@@ -183,11 +186,7 @@ class Runner:
             self._announcer.stands(standing.position, standing.position, None)
             return Counts()
         counts = await self._apply(standing, rows)
-        is_whole = len(rows) == PAGE_EVENTS_MAX
-        if is_whole:
-            head = await self._log.head()
-            self._announcer.stands(rows[-1].position, head, rows[-1].recorded_at)
-        return Counts(applied=counts["applied"], more=is_whole)
+        return Counts(applied=counts["applied"], more=len(rows) == PAGE_EVENTS_MAX)
 
     async def _apply(self, standing: Standing, rows: Sequence[RecordedRow]) -> Counts:
         began = time.perf_counter()
@@ -195,6 +194,9 @@ class Runner:
         applied = await self._batches.apply(connection, standing, rows)
         self._standing = applied.standing
         self._announcer.applied(standing.position, applied, time.perf_counter() - began)
+        if began - self._looked_at > LOOK_SECONDS:
+            self._looked_at = began
+            self._announcer.stands(rows[-1].position, await self._log.head(), rows[-1].recorded_at)
         return Counts(applied=len(rows))
 
     async def _connected(self) -> Connection:

@@ -16,6 +16,7 @@ from infrastructure.postgres import (
     session_settings,
 )
 from infrastructure.settings import PostgresSettings
+from projectors.fillers import Fillers
 from projectors.group import PLATFORM, Group
 from projectors.rebuild import Rebuild
 
@@ -40,8 +41,10 @@ def connect_to_write(settings: PostgresSettings) -> Callable[[], Awaitable[Conne
     return opened
 
 
-def make_rebuild(settings: PostgresSettings, log: Pool, make_group: Callable[[], Group]) -> Rebuild:
-    """A rebuild on connections of its own."""
+def make_rebuild(
+    settings: PostgresSettings, log: Pool, *, skip_unknown_topics: bool = False
+) -> Rebuild:
+    """A rebuild on connections, and with processes, of its own."""
     seconds = REBUILD_STATEMENT_SECONDS_MAX
 
     async def to_read_models() -> Connection:
@@ -53,7 +56,15 @@ def make_rebuild(settings: PostgresSettings, log: Pool, make_group: Callable[[],
         return await connect(settings.dsn, Role.PROJECTORS, timeout_seconds=seconds)
 
     leadership = Leadership(settings.read_dsn, Role.PROJECTORS, f"rebuild:{PLATFORM}")
-    return Rebuild(make_group, PostgresLog(log), to_read_models, to_log, leadership)
+    skip = skip_unknown_topics
+    return Rebuild(
+        lambda: Group(skip_unknown_topics=skip),
+        PostgresLog(log),
+        to_read_models,
+        to_log,
+        leadership,
+        Fillers(settings.dsn, settings.read_dsn, skip_unknown_topics=skip),
+    )
 
 
 async def create_tail_pool(settings: PostgresSettings) -> Pool:
