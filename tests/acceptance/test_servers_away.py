@@ -10,7 +10,7 @@ from tests.acceptance.yard import ACCEPTED, Yard, yard_of
 from tests.fixtures.deadlines import wait_until
 from tests.fixtures.platform import PlatformFactory
 
-pytestmark = [pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(240)]
 
 
 def test_each_server_may_go_away(platform_factory: PlatformFactory) -> None:

@@ -42,6 +42,7 @@ def test_the_demo_leaves_an_upright_webp_and_tells_its_history(
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the line to paste needs curl")
+@pytest.mark.drill
 def test_the_line_to_paste_runs_a_job(platform_factory: PlatformFactory) -> None:
     mine = platform_factory(arguments=["--first-steps"])
     mine.start()
@@ -54,6 +55,7 @@ def test_the_line_to_paste_runs_a_job(platform_factory: PlatformFactory) -> None
     assert json.loads(pasted.stdout)["status"] == "succeeded"
 
 
+@pytest.mark.drill
 def test_a_demo_that_fails_says_why_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def test_a_busy_port_that_was_asked_for_is_refused(tmp_path: Path) -> None:
     assert f"port {port} was asked for as the query API port but is in use" in refused.stderr
 
 
+@pytest.mark.drill
 def test_two_platforms_run_at_once(platform: Platform, platform_factory: PlatformFactory) -> None:
     other = platform_factory()
     other.start()
@@ -100,6 +101,7 @@ def test_two_platforms_run_at_once(platform: Platform, platform_factory: Platfor
     assert tools(other) == tools(platform)
 
 
+@pytest.mark.drill
 def test_it_leaves_in_order_and_nothing_behind(platform_factory: PlatformFactory) -> None:
     mine = platform_factory(workers=2)
     mine.start()
@@ -112,6 +114,7 @@ def test_it_leaves_in_order_and_nothing_behind(platform_factory: PlatformFactory
     assert "database system is shut down" in mine.log("postgres")
 
 
+@pytest.mark.drill
 def test_a_service_that_dies_is_started_again(platform_factory: PlatformFactory) -> None:
     mine = platform_factory()
     mine.start()
@@ -121,6 +124,7 @@ def test_a_service_that_dies_is_started_again(platform_factory: PlatformFactory)
     assert mine.wait_for_another("query-api", killed) != killed
 
 
+@pytest.mark.drill
 def test_everything_killed_at_once_starts_again_with_the_same_login(
     platform_factory: PlatformFactory,
 ) -> None:
@@ -149,6 +153,7 @@ def test_an_ordinary_user_runs_the_platform(
     assert owners == {home.stat().st_uid}
 
 
+@pytest.mark.drill
 def test_the_platform_runs_under_a_folder_that_only_its_owner_enters(
     platform_factory: PlatformFactory, tmp_path: Path
 ) -> None:
@@ -194,6 +199,7 @@ def test_a_signal_during_the_start_ends_it_in_order(
     assert list((mine.data_dir / "run").iterdir()) == []
 
 
+@pytest.mark.drill
 def test_external_servers_are_used_as_soon_as_their_addresses_are_set(
     platform_factory: PlatformFactory, empty_database_url: str, nats_url: str, redis_url: str
 ) -> None:
