@@ -6,13 +6,14 @@ All of it comes after the commit and none of it can fail the batch.
 import json
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import structlog
 
 from events.contracts.subjects import PROJECTION_APPLIED
 from infrastructure import metrics
+from infrastructure.clock import SystemClock
 from projectors.batches import Applied
 from projectors.group import Group
 from projectors.live_feed import Change, LiveFeed
@@ -50,7 +51,7 @@ class Announcer:
         metrics.PROJECTION_LAG_EVENTS.labels(self._group.name).set(head - position)
         late = 0.0
         if head > position and recorded_at is not None:
-            late = max(0.0, (datetime.now(UTC) - recorded_at).total_seconds())
+            late = max(0.0, (SystemClock().now() - recorded_at).total_seconds())
         metrics.PROJECTION_LAG_SECONDS.labels(self._group.name).set(late)
 
     def _measure(self, after: int, applied: Applied, seconds: float) -> None:

@@ -53,10 +53,7 @@ class Variable:
 
 def variables() -> Iterator[tuple[str, list[Variable]]]:
     """Each fragment's purpose with the variables that it declares itself."""
-    for module in MODULES:
-        if importlib.util.find_spec(module) is not None:
-            importlib.import_module(module)
-    for fragment in _fragments(Fragment):
+    for fragment in _fragments():
         own = [name for name in fragment.__annotations__ if name in fragment.model_fields]
         if own:
             purpose = (fragment.__doc__ or "").strip().splitlines()[0]
@@ -90,15 +87,15 @@ def write() -> None:
     EXAMPLE.write_text(example())
 
 
-def _fragments(base: type[Fragment]) -> Iterator[type[Fragment]]:
-    seen: set[type[Fragment]] = set()
-    waiting = list(base.__subclasses__())
-    while waiting:
-        fragment = waiting.pop(0)
-        if fragment not in seen:
-            seen.add(fragment)
-            yield fragment
-            waiting.extend(fragment.__subclasses__())
+def _fragments() -> Iterator[type[Fragment]]:
+    """The fragments in the order in which they are written, whatever was imported first."""
+    for name in MODULES:
+        if importlib.util.find_spec(name) is None:
+            continue
+        for value in vars(importlib.import_module(name)).values():
+            is_fragment = isinstance(value, type) and issubclass(value, Fragment)
+            if is_fragment and value.__module__ == name and value is not Fragment:
+                yield value
 
 
 def _variable(name: str, field: FieldInfo) -> Variable:
