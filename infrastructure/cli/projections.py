@@ -83,13 +83,12 @@ async def _status(postgres: PostgresSettings, redis_settings: RedisSettings) -> 
 
 async def _rebuild(settings: PostgresSettings, *, switch_back: bool, check: bool) -> "Report":
     from projectors.collector import look_seldom
-    from projectors.group import Group
     from projectors.rebuild import NothingToSwitchTo, RebuildRunning
     from projectors.wiring import create_tail_pool, make_rebuild
 
     look_seldom()
     async with await create_tail_pool(settings) as log:
-        made = make_rebuild(settings, log, Group)
+        made = make_rebuild(settings, log)
         try:
             return await (made.switch_back() if switch_back else made.run(switch=not check))
         except (NothingToSwitchTo, RebuildRunning) as refused:
