@@ -30,6 +30,17 @@ VERBS = {
         {Role.COMMAND_API, Role.QUERY_API, Role.PROCESSORS},
     ),
     "keys change": ("UPDATE keys.subject_keys SET wrapped = ''", set()),
+    "accounts read": ("SELECT count(*) FROM accounts.users", {Role.COMMAND_API}),
+    "accounts write": ("UPDATE accounts.users SET role = role", {Role.COMMAND_API}),
+    "accounts delete": ("DELETE FROM accounts.users", set()),
+    "work read": ("SELECT count(*) FROM work.jobs", {Role.PROCESSORS, Role.QUERY_API}),
+    "work write": ("DELETE FROM work.jobs", {Role.PROCESSORS}),
+    "read models read": (
+        "SELECT count(*) FROM read_models.job_summary",
+        {Role.PROJECTORS, Role.QUERY_API},
+    ),
+    "read models write": ("DELETE FROM read_models.job_summary", {Role.PROJECTORS}),
+    "checkpoints write": ("UPDATE read_models.checkpoints SET position = 0", {Role.PROJECTORS}),
     "trigger off": (f"ALTER TABLE {EVENTS} DISABLE TRIGGER append_only", set()),
     "drop": (f"DROP TABLE {EVENTS}", set()),
 }
@@ -71,7 +82,7 @@ async def test_allowed_verbs_pass(database_url: str, role: Role, verb: str) -> N
 
     status = await connection.execute(VERBS[verb][0])
 
-    assert status.split()[0] in {"INSERT", "SELECT", "UPDATE"}
+    assert status.split()[0] in {"INSERT", "SELECT", "UPDATE", "DELETE"}
     await connection.close()
 
 
