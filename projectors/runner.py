@@ -38,6 +38,9 @@ PAGE_EVENTS_MAX: Final = 2_000
 """Events that one transaction applies when it catches up from the log."""
 REBUILD_EVENTS_MIN: Final = 50_000
 """Empty read models that are further behind are rebuilt: faster than catching up."""
+CHECK_SECONDS: Final = 15.0
+"""How often an idle projector sees whether somebody deleted its tables."""
+REBUILDS_IN_A_ROW_MAX: Final = 2
 LOOK_SECONDS: Final = 1.0
 """How often the head of the log is asked for while batches keep coming."""
 
@@ -89,7 +92,9 @@ class Runner:
         self._connection: Connection | None = None
         self._standing: Standing | None = None
         self._rebuilding: asyncio.Task[object] | None = None
+        self._rebuilds = 0
         self._looked_at = 0.0
+        self._checked_at = 0.0
 
     async def start(self) -> None:
         """Nothing to open: each run makes sure of what it needs."""
@@ -106,10 +111,7 @@ class Runner:
             self._forget()
             return Counts(disowned=1)
         except Damaged as damage:
-            log.error("read_models_damaged", group=self._group.name, damage=str(damage))
-            self._forget()
-            self._rebuilding = asyncio.create_task(_as_task(self._rebuild), name="rebuild")
-            return Counts(damaged=1)
+            return await self._mend(damage)
         except BaseException:
             self._forget()
             raise
@@ -120,6 +122,17 @@ class Runner:
             self._rebuilding.cancel()
             await asyncio.gather(self._rebuilding, return_exceptions=True)
         await self._step_down()
+
+    async def _mend(self, damage: Damaged) -> Counts:
+        """Begin a rebuild; later runs wait for it. Halts when rebuilding does not help."""
+        self._forget()
+        if self._rebuilds >= REBUILDS_IN_A_ROW_MAX:
+            await self._step_down()
+            raise Halt(f"still damaged after a rebuild: {damage}") from damage
+        log.error("read_models_damaged", group=self._group.name, damage=str(damage))
+        self._rebuilds += 1
+        self._rebuilding = asyncio.create_task(_as_task(self._rebuild), name="rebuild")
+        return Counts(damaged=1)
 
     async def _run(self) -> Counts:
         if not await self._leadership.hold():
@@ -147,8 +160,10 @@ class Runner:
         self._group.clear()
         await self._group.parking.load(connection, standing.generation)
         await soundness.check(connection, self._log, self._group, standing)
+        self._checked_at = time.monotonic()
         if standing.position == 0 and await self._log.head() >= REBUILD_EVENTS_MIN:
             raise Damaged("nothing is projected yet")
+        self._rebuilds = 0
         log.info("projection_taken_over", group=self._group.name, position=standing.position)
         return standing
 
@@ -184,9 +199,18 @@ class Runner:
         rows = await self._log.read_after(standing.position, PAGE_EVENTS_MAX)
         if not rows:
             self._announcer.stands(standing.position, standing.position, None)
+            await self._check(standing)
             return Counts()
         counts = await self._apply(standing, rows)
         return Counts(applied=counts["applied"], more=len(rows) == PAGE_EVENTS_MAX)
+
+    async def _check(self, standing: Standing) -> None:
+        """With nothing else to do, see now and then whether the tables are still whole."""
+        now = time.monotonic()
+        if now - self._checked_at > CHECK_SECONDS:
+            connection = await self._connected()
+            await soundness.check(connection, self._log, self._group, standing)
+            self._checked_at = now
 
     async def _apply(self, standing: Standing, rows: Sequence[RecordedRow]) -> Counts:
         began = time.perf_counter()

@@ -20,7 +20,7 @@ from projectors.batches import Batches
 from projectors.group import Group
 from projectors.intake import StreamDisagrees
 from projectors.live_feed import LiveFeed
-from projectors.runner import Runner
+from projectors.runner import REBUILDS_IN_A_ROW_MAX, Runner
 from tests.factories.histories import Histories
 from tests.integration.projectors.stage import Stage
 
@@ -294,6 +294,8 @@ async def test_an_unknown_topic_stops_the_runner_and_frees_the_lead(
     "damage",
     [
         ("TRUNCATE read_models.job_summary_1",),
+        ("TRUNCATE read_models.tool_catalogue_1",),
+        ("TRUNCATE read_models.outcome_counters_1",),
         ("DROP TABLE read_models.job_timeline_1 CASCADE",),
         ("DROP VIEW read_models.job_counters",),
         ("DELETE FROM read_models.checkpoints WHERE name = 'job_counters'",),
@@ -334,6 +336,40 @@ async def test_rows_deleted_under_a_running_projector_are_noticed_when_they_chan
 
     assert running.rebuilt == 1
     assert await stage.contents() == await expected(stage)
+
+
+async def test_an_idle_projector_notices_that_its_tables_were_emptied(
+    stage: Stage, start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projectors.runner.CHECK_SECONDS", 0.0)
+    await stage.append(Histories(13).log(jobs=10))
+    running = start()
+    await running.run()
+    contents = await stage.contents()
+
+    await stage.execute("TRUNCATE read_models.job_counters_1")
+    await until_rebuilt(running)
+
+    assert await stage.contents() == contents
+
+
+async def test_a_runner_halts_when_rebuilding_does_not_help(
+    stage: Stage, start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = start()
+
+    async def useless() -> None:
+        running.rebuilt += 1
+
+    monkeypatch.setattr(running.runner, "_rebuild", useless)
+    await stage.execute("DROP VIEW read_models.job_counters")
+
+    with pytest.raises(Halt, match="still damaged"):
+        for _ in range(RUNS_MAX):
+            await running.runner.run_once()
+            await asyncio.sleep(0)
+
+    assert running.rebuilt == REBUILDS_IN_A_ROW_MAX
 
 
 async def test_tables_of_a_newer_version_are_left_alone(
