@@ -365,9 +365,7 @@ async def test_a_runner_halts_when_rebuilding_does_not_help(
     await stage.execute("DROP VIEW read_models.job_counters")
 
     with pytest.raises(Halt, match="still damaged"):
-        for _ in range(RUNS_MAX):
-            await running.runner.run_once()
-            await asyncio.sleep(0)
+        await run_on(running)
 
     assert running.rebuilt == REBUILDS_IN_A_ROW_MAX
 
@@ -382,6 +380,13 @@ async def test_tables_of_a_newer_version_are_left_alone(
         await running.run()
 
     assert running.rebuilt == 0
+
+
+async def run_on(running: Running) -> None:
+    """Run again and again, as the loop does."""
+    for _ in range(RUNS_MAX):
+        await running.runner.run_once()
+        await asyncio.sleep(0)
 
 
 async def until_rebuilt(running: Running) -> None:
