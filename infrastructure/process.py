@@ -104,14 +104,15 @@ class _Process:
     async def _built(self) -> int:
         async with self._build() as running:
             self._building = None
-            self._readiness.checks = running.checks
+            if not self._stop.is_set():
+                self._readiness.checks = running.checks
             log.info("process_started")
             tasks = {
                 asyncio.create_task(service.run(), name=service.name): service
                 for service in running.services
             }
             ended_early = await self._until_stopped(tasks)
-            self._readiness.checks = {"draining": Check(_draining)}
+            self._say_draining()
             failed = await self._drain(tasks)
         return EXIT_FAILED if ended_early or failed else 0
 
@@ -157,7 +158,12 @@ class _Process:
             hurrying.cancel()
         return {task for task in tasks if not task.done()}
 
+    def _say_draining(self) -> None:
+        self._readiness.checks = {"draining": Check(_draining)}
+
     def _signalled(self, number: signal.Signals) -> None:
+        # Before anything is said of the signal: who heard of it must find the process not ready.
+        self._say_draining()
         log.info("signal_received", signal=number.name)
         if self._stop.is_set():
             self._hurry.set()
