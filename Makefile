@@ -14,6 +14,7 @@ ARGS ?=
 
 # The stamps say which lock was installed last; a changed lock is newer and installs again.
 RUNTIME := $(VENV)/.runtime-installed
+TOOLS := $(VENV)/.tools-installed
 DEV := $(VENV)/.dev-installed
 BENCH := $(VENV)/.bench-installed
 
@@ -24,16 +25,16 @@ help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-9s %s\n", $$1, $$2}'
 
-setup: $(DEV) ## make .venv with everything that the other targets need
+setup: $(DEV) $(TOOLS) ## make .venv with everything that the other targets need
 	@:
 
-run: $(RUNTIME) ## start the platform on real servers; files stay in DATA (data); stop with Ctrl-C
+run: $(RUNTIME) $(TOOLS) ## start the platform on real servers; files stay in DATA (data); stop with Ctrl-C
 	@$(IN_VENV) -m infrastructure.cli.main up --data-dir "$(DATA)" --first-steps $(ARGS)
 
 demo: $(RUNTIME) ## start a throw-away platform, convert one photo through the APIs, show its history
 	@$(IN_VENV) -m infrastructure.cli.main demo $(ARGS)
 
-test: $(DEV) ## run all tests but the drills, with coverage
+test: $(DEV) $(TOOLS) ## run all tests but the drills, with coverage
 	@rm -f .coverage .coverage.*
 	@$(IN_VENV) -m coverage run -m pytest -q -n 2 --dist loadgroup -m "not drill" $(ARGS)
 	@$(IN_VENV) -m coverage combine -q
@@ -53,13 +54,16 @@ format: $(DEV) ## let black and isort put the code into shape
 bench: $(BENCH) ## measure, each figure beside a limit or a peer of the same run
 	@$(IN_VENV) -m tests.benchmarks $(ARGS)
 
-drills: $(DEV) ## the long tests: kill and freeze everything at the worst moment
+drills: $(DEV) $(TOOLS) ## the long tests: kill and freeze everything at the worst moment
 	@$(IN_VENV) -m pytest -q -m drill --timeout=900 $(ARGS)
 
 lock: $(DEV) ## solve the dependencies of pyproject.toml anew
-	@$(COMPILE) --extra embedded -o $(LOCKS)/runtime.lock
-	@$(COMPILE) --extra embedded --extra dev -o $(LOCKS)/dev.lock
-	@$(COMPILE) --extra embedded --extra dev --extra bench -o $(LOCKS)/bench.lock
+	@$(COMPILE) --extra embedded --extra dev --extra bench --extra tools -o $(LOCKS)/all.lock
+	@$(COMPILE) -c $(LOCKS)/all.lock --extra embedded -o $(LOCKS)/runtime.lock
+	@$(COMPILE) -c $(LOCKS)/all.lock --extra embedded --extra tools -o $(LOCKS)/tools.lock
+	@$(COMPILE) -c $(LOCKS)/all.lock --extra embedded --extra dev -o $(LOCKS)/dev.lock
+	@$(COMPILE) -c $(LOCKS)/all.lock --extra embedded --extra dev --extra bench -o $(LOCKS)/bench.lock
+	@rm $(LOCKS)/all.lock
 
 docs: $(DEV) ## make the pages that come from the code: configuration and .env.example
 	@$(IN_VENV) -m infrastructure.cli.configuration
@@ -78,6 +82,13 @@ $(RUNTIME): $(LOCKS)/runtime.lock pyproject.toml | $(BIN)/pip
 	@echo "Installing what the platform needs into $(VENV) …"
 	@$(PIP) --require-hashes -r $(LOCKS)/runtime.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# A platform without the heavier tools is a platform: they are listed as unavailable, with the reason.
+$(TOOLS): $(LOCKS)/tools.lock pyproject.toml | $(RUNTIME)
+	@echo "Installing the libraries of the heavier tools into $(VENV) …"
+	@$(PIP) --require-hashes -r $(LOCKS)/tools.lock \
+		|| echo "skipped: not all of the heavier tools can be installed here" >&2
 	@touch $@
 
 $(DEV): $(LOCKS)/dev.lock pyproject.toml | $(BIN)/pip

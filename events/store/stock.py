@@ -8,7 +8,8 @@ needs psycopg (`magictoolbox[audit]`).
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Sequence
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import CancelledError
 from typing import Any, Final, Self, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
@@ -42,21 +43,33 @@ class LoopThread:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._calling = threading.Lock()
+        self._is_stopped = False
         self._thread.start()
 
-    def call(self, awaitable: Awaitable[Result]) -> Result:
-        """Run to the end and return the result."""
-
-        async def wait() -> Result:
-            return await awaitable
-
-        return asyncio.run_coroutine_threadsafe(wait(), self._loop).result(CALL_SECONDS_MAX)
+    def call(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Run to the end and return the result; raises CancelledError once the loop is stopped."""
+        with self._calling:
+            if self._is_stopped:
+                coroutine.close()
+                raise CancelledError
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        return future.result(CALL_SECONDS_MAX)
 
     def stop(self) -> None:
-        """End the loop and its thread."""
+        """Cancel what is under way, for a subscription may still ask, and end loop and thread."""
+        with self._calling:
+            self._is_stopped = True
+        asyncio.run_coroutine_threadsafe(self._cancel_calls(), self._loop).result(CALL_SECONDS_MAX)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _cancel_calls(self) -> None:
+        calls = asyncio.all_tasks() - {asyncio.current_task()}
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
 
 
 class StockAggregateRecorder(AggregateRecorder):
