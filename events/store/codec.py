@@ -6,7 +6,9 @@ a row can never make us import anything. Old versions of a fact are brought up t
 `upcast_vN_vN+1` methods.
 """
 
+from dataclasses import MISSING, fields
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -46,6 +48,10 @@ class Codec(Mapper[UUID]):
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
         """Encode a fact; raises FactTooLarge or CodecError."""
         state = dict(vars(domain_event))
+        for name, default in _defaults(type(domain_event)):
+            # Not written, so that a fact that does not use a later field keeps its old bytes.
+            if state.get(name, default) == default:
+                state.pop(name, None)
         originator_id = state.pop("originator_id")
         version = state.pop("originator_version")
         class_version = getattr(type(domain_event), "class_version", 1)
@@ -74,15 +80,15 @@ class Codec(Mapper[UUID]):
         except KeyError:
             raise UnknownTopic(topic) from None
         try:
-            fields = orjson.loads(state)
-            fields["timestamp"] = datetime.fromisoformat(fields["timestamp"]["_data_"])
+            values = orjson.loads(state)
+            values["timestamp"] = datetime.fromisoformat(values["timestamp"]["_data_"])
         except (ValueError, KeyError, TypeError) as error:
             raise CodecError(f"{topic} of {originator_id}, version {version}: {error}") from error
-        _upcast(fact_class, fields)
-        fields["originator_id"] = originator_id
-        fields["originator_version"] = version
+        _upcast(fact_class, values)
+        values["originator_id"] = originator_id
+        values["originator_version"] = version
         fact = object.__new__(fact_class)
-        object.__setattr__(fact, "__dict__", fields)
+        object.__setattr__(fact, "__dict__", values)
         return fact
 
     def decode_row(self, row: RecordedRow) -> RecordedEvent:
@@ -91,18 +97,26 @@ class Codec(Mapper[UUID]):
         return RecordedEvent(row.position, fact, row.recorded_at)
 
 
+@cache
+def _defaults(fact_class: type[DomainEventProtocol[UUID]]) -> tuple[tuple[str, Any], ...]:
+    """The fields that a fact may leave out, and what it means then."""
+    # The library makes every event class a dataclass, which its protocol does not say.
+    known = fields(fact_class)  # type: ignore[arg-type]
+    return tuple((each.name, each.default) for each in known if each.default is not MISSING)
+
+
 def _encode_special(value: Any) -> dict[str, str]:
     if isinstance(value, datetime):
         return {"_type_": _DATETIME, "_data_": value.isoformat()}
     raise TypeError(f"a fact holds JSON values only, not {type(value).__name__}")
 
 
-def _upcast(fact_class: type[AnyFact], fields: dict[str, Any]) -> None:
+def _upcast(fact_class: type[AnyFact], values: dict[str, Any]) -> None:
     """Bring the fields of an older class version up to date, one step at a time."""
-    version = fields.pop("class_version", 1)
+    version = values.pop("class_version", 1)
     current = getattr(fact_class, "class_version", 1)
     if version > current:
         raise UnknownTopic(f"{fact_class.TOPIC} in version {version}")
     while version < current:
-        getattr(fact_class, f"upcast_v{version}_v{version + 1}")(fields)
+        getattr(fact_class, f"upcast_v{version}_v{version + 1}")(values)
         version += 1

@@ -2,12 +2,14 @@
 
 `v<class version>/<topic>.bin` holds the bytes as they were appended, `<topic>.json` what they mean.
 `python -m tests.golden.corpus` adds what is missing and never touches what is there: history was
-written in these bytes, so today's code must read them for ever.
+written in these bytes, so today's code must read them for ever. A field that a fact got later is
+not in its first file; it stands in LATER, and in `<topic>+<label>.bin`.
 """
 
 import hashlib
 import json
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,14 +52,39 @@ BY_TYPE: dict[Any, Any] = {
 }
 
 
-def example(fact_class: type[AnyFact]) -> AnyFact:
-    """A fact with a telling value in every field."""
+@dataclass(frozen=True)
+class Later:
+    """Fields with defaults that a fact got after its first golden file."""
+
+    fact_class: type[AnyFact]
+    label: str
+    values: Mapping[str, Any]
+
+    @property
+    def stem(self) -> Path:
+        """Where its golden file lies."""
+        return FOLDER / "v1" / f"{self.fact_class.TOPIC}+{self.label}"
+
+    def example(self) -> AnyFact:
+        """The fact with these fields."""
+        return example(self.fact_class, self.values)
+
+
+LATER: tuple[Later, ...] = ()
+"""Added to at its end, never changed."""
+
+
+def example(fact_class: type[AnyFact], later: Mapping[str, Any] | None = None) -> AnyFact:
+    """A fact with a telling value in every field that it had from the beginning."""
+    added = {name for each in LATER if each.fact_class is fact_class for name in each.values}
     values = {
         field.name: BY_NAME.get(field.name, BY_TYPE.get(field.type))
         for field in fields(fact_class)
-        if field.name not in {"originator_id", "originator_version"}
+        if field.name not in {"originator_id", "originator_version", *added}
     }
-    return fact_class(originator_id=AGGREGATE, originator_version=VERSION, **values)
+    return fact_class(
+        originator_id=AGGREGATE, originator_version=VERSION, **values, **(later or {})
+    )
 
 
 def class_version(fact_class: type[AnyFact]) -> int:
@@ -83,16 +110,24 @@ def sums() -> str:
 
 
 def add_missing() -> None:
-    """Write the golden files of facts that have none yet."""
+    """Write the golden files of facts, and of fields, that have none yet."""
     for fact_class in FACTS:
-        stem = FOLDER / f"v{class_version(fact_class)}" / fact_class.TOPIC
-        stored = stem.with_name(stem.name + ".bin")
-        if not stored.exists():
-            stored.parent.mkdir(exist_ok=True)
-            stored.write_bytes(Codec().to_stored_event(example(fact_class)).state)
-            text = json.dumps(meaning(example(fact_class)), indent=1, sort_keys=True)
-            stem.with_name(stem.name + ".json").write_text(text + "\n")
+        _add(FOLDER / f"v{class_version(fact_class)}" / fact_class.TOPIC, example(fact_class))
+    for later in LATER:
+        _add(later.stem, later.example())
     SUMS.write_text(sums())
+
+
+def _add(stem: Path, fact: AnyFact) -> None:
+    stored = stem.with_name(stem.name + ".bin")
+    if stored.exists():
+        return
+    stored.parent.mkdir(exist_ok=True)
+    event = Codec().to_stored_event(fact)
+    stored.write_bytes(event.state)
+    read = Codec().decode(event.topic, event.state, AGGREGATE, VERSION)
+    text = json.dumps(meaning(read), indent=1, sort_keys=True)
+    stem.with_name(stem.name + ".json").write_text(text + "\n")
 
 
 if __name__ == "__main__":

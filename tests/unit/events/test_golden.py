@@ -9,7 +9,17 @@ from eventsourcing.persistence import DatetimeAsISO, JSONTranscoder, Mapper, Sto
 from events.contracts.catalogue import CLASS_OF, FACTS
 from events.contracts.fact import AnyFact
 from events.store.codec import Codec
-from tests.golden.corpus import AGGREGATE, FOLDER, SUMS, VERSION, class_version, example, meaning
+from tests.golden.corpus import (
+    AGGREGATE,
+    FOLDER,
+    LATER,
+    SUMS,
+    VERSION,
+    Later,
+    class_version,
+    example,
+    meaning,
+)
 from tests.golden.corpus import sums as current_sums
 
 GOLDEN = sorted(FOLDER.glob("v*/*.bin"))
@@ -35,7 +45,7 @@ PERMANENT_TOPICS = {
 
 
 def topic_of(path: Path) -> str:
-    return path.name.removesuffix(".bin")
+    return path.name.removesuffix(".bin").partition("+")[0]
 
 
 def test_no_topic_was_renamed_or_removed() -> None:
@@ -69,3 +79,20 @@ def test_todays_writer_matches_the_newest_golden_bytes(fact_class: type[AnyFact]
     path = FOLDER / f"v{class_version(fact_class)}" / f"{fact_class.TOPIC}.bin"
 
     assert Codec().to_stored_event(example(fact_class)).state == path.read_bytes()
+
+
+@pytest.mark.parametrize("later", LATER, ids=lambda later: str(later.stem.name))
+def test_todays_writer_matches_the_golden_bytes_of_later_fields(later: Later) -> None:
+    path = later.stem.with_name(later.stem.name + ".bin")
+
+    assert Codec().to_stored_event(later.example()).state == path.read_bytes()
+
+
+@pytest.mark.parametrize("later", LATER, ids=lambda later: str(later.stem.name))
+def test_a_later_field_is_not_written_where_it_says_nothing(later: Later) -> None:
+    fact = example(later.fact_class)
+
+    written = json.loads(Codec().to_stored_event(fact).state)
+
+    assert not set(later.values) & set(written)
+    assert all(getattr(fact, name) != value for name, value in later.values.items())
