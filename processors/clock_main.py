@@ -15,8 +15,8 @@ from infrastructure.postgres import Role, create_pool
 from infrastructure.process import Running, run_process
 from infrastructure.settings import BlobSettings, NatsSettings, PostgresSettings, ProcessSettings
 from processors.clock_service import ClockService
-from processors.session import Session
 from processors.settings import ClockSettings
+from processors.sweeps import PostgresSweeps
 
 NAME: Final = "clock"
 IDLE_SECONDS: Final = 2.0
@@ -46,7 +46,7 @@ async def build(settings: Settings) -> AsyncIterator[Running]:
     )
     blobs = blob_store_at(settings)
     lead = Leadership(settings.dsn, Role.PROCESSORS, NAME)
-    clock = ClockService(lead, Session(settings.dsn), repository, blobs, settings, wake=wake)
+    clock = ClockService(lead, PostgresSweeps(settings.dsn), repository, blobs, settings, wake=wake)
     loop = ServiceLoop(
         clock, wake=wake, idle_seconds=IDLE_SECONDS, pause_seconds_max=PAUSE_SECONDS_MAX
     )

@@ -5,10 +5,9 @@ work that lags behind the log, or a second clock, changes nothing: what is no lo
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -24,11 +23,10 @@ from infrastructure.blobs.base import BlobError, BlobStore, checked_key
 from infrastructure.clock import Clock, SystemClock
 from infrastructure.ids import uuid7
 from infrastructure.periodic import Counts
-from processors import work_statements as sql
 from processors.dispatcher import Lead
-from processors.session import Session
 from processors.settings import ClockSettings
 from processors.silence import Pulse, SilenceWatch
+from processors.sweeps import Found, Sweeps
 from processors.wake import Wake
 
 RUNNING_WATCHED_MAX: Final = 20_000
@@ -54,7 +52,7 @@ class ClockService:
     def __init__(
         self,
         lead: Lead,
-        session: Session,
+        sweeps: Sweeps,
         repository: Repository,
         blobs: BlobStore,
         settings: ClockSettings,
@@ -62,9 +60,9 @@ class ClockService:
         wake: asyncio.Event | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`session` is for the clock alone; `wake` is what its loop waits for."""
+        """`sweeps` is for the clock alone; `wake` is what its loop waits for."""
         self._lead = lead
-        self._session = session
+        self._sweeps = sweeps
         self._repository = repository
         self._blobs = blobs
         self._settings = settings
@@ -101,7 +99,7 @@ class ClockService:
     async def stop(self) -> None:
         """Let somebody else lead."""
         self._wake.cancel()
-        await self._session.close()
+        await self._sweeps.close()
         await self._lead.release()
 
     async def _is_leading(self) -> bool:
@@ -115,22 +113,20 @@ class ClockService:
     async def _sweep(self) -> Counts:
         most = self._settings.sweep_batch_max
         asked_at = self._clock.monotonic()
-        rows = await self._session.fetch(sql.SWEEP, most, RUNNING_WATCHED_MAX)
-        found = _by_kind(rows)
+        found = await self._sweeps.look(most, RUNNING_WATCHED_MAX)
         silent = self._watch.look(asked_at, self._clock.monotonic(), found.pulses)
         counts = Counts(
-            due=await self._each(self._make_due, found.ids["due"]),
+            due=await self._each(self._make_due, found.due),
             expired=await self._each(self._expire, silent),
-            results=await self._each(self._expire_result, found.ids["result"]),
-            uploads=await self._each(self._expire_upload, found.ids["upload"]),
+            results=await self._each(self._expire_result, found.results),
+            uploads=await self._each(self._expire_upload, found.uploads),
         )
         await self._tidy()
         # A full batch that came to nothing is not tried again at once: the tables lag behind.
-        is_cut = not counts.is_idle and any(len(ids) >= most for ids in found.ids.values())
-        self._plan(found, is_cut)
+        self._plan(found, is_cut=not counts.is_idle and found.is_cut(most))
         return counts
 
-    def _plan(self, found: "_Found", is_cut: bool) -> None:
+    def _plan(self, found: Found, *, is_cut: bool) -> None:
         """See to it that the next look comes in time for what is known to come."""
         now = self._clock.monotonic()
         moments = [now] if is_cut else []
@@ -218,29 +214,7 @@ class ClockService:
         now = self._clock.monotonic()
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_SECONDS
-            await self._session.fetch(sql.SWEEP_LEASES, LEFTOVER_LEASE_AGE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    ids: dict[str, list[UUID]]
-    pulses: list[Pulse]
-    next_due_seconds: float | None
-
-
-def _by_kind(rows: Iterable[Any]) -> _Found:
-    ids: dict[str, list[UUID]] = {"due": [], "result": [], "upload": []}
-    pulses: list[Pulse] = []
-    next_due: float | None = None
-    for row in rows:
-        match row["what"]:
-            case "next":
-                next_due = row["seconds"]
-            case "running":
-                pulses.append(Pulse(UUID(int=row["id"].int), row["lease"], row["beats"]))
-            case kind:
-                ids[kind].append(UUID(int=row["id"].int))
-    return _Found(ids, pulses, next_due)
+            await self._sweeps.tidy(LEFTOVER_LEASE_AGE)
 
 
 def _origin(aggregate: Job | Upload, clock: Clock) -> Origin:

@@ -6,7 +6,7 @@ cannot both move it: the second finds it elsewhere, and nothing of its batch is 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -113,10 +113,6 @@ class PostgresWork:
     async def reset(self) -> None:
         """Forget everything but the leases; a dispatcher that runs notices and folds anew."""
         await self._session.fetch(sql.RESET, CHECKPOINT_NAME)
-
-    async def sweep_leases(self, older_than: timedelta) -> None:
-        """Remove beats of attempts that are over."""
-        await self._session.fetch(sql.SWEEP_LEASES, older_than)
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -5,13 +5,28 @@ For simulations, and for tests of the dispatcher that need no database.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from events.store.log import Log
+from infrastructure.clock import Clock
 from processors.changes import Changes, JobRow, State, Step
+from processors.lease import Held
 from processors.queues import Runnable
+from processors.silence import Pulse
+from processors.sweeps import Found
 from processors.work import CheckpointMoved, Front, Standing
+
+
+@dataclass(slots=True)
+class LeaseRow:
+    """One row of `work.leases`."""
+
+    lease: int
+    worker: str
+    beats: int
+    beat_at: datetime
 
 
 class MemoryWork:
@@ -19,6 +34,7 @@ class MemoryWork:
 
     def __init__(self) -> None:
         self.position = 0
+        self.leases: dict[UUID, LeaseRow] = {}
         self.jobs: dict[UUID, JobRow] = {}
         self.results: dict[UUID, datetime] = {}
         self.uploads: dict[UUID, datetime] = {}
@@ -74,3 +90,85 @@ class MemoryWork:
         row.place = row.place if step.place is None else step.place
         row.lease = row.lease if step.lease is None else step.lease
         row.step = replace(step, place=row.place, lease=row.lease)
+
+
+class MemorySweeps:
+    """What the clock sees of tables in memory."""
+
+    def __init__(self, work: MemoryWork, clock: Clock) -> None:
+        self._work = work
+        self._clock = clock
+
+    async def look(self, most: int, running_max: int) -> Found:
+        """See `Sweeps.look`."""
+        now, jobs = self._clock.now(), self._work.jobs
+        waiting = {
+            job_id: row.step.due_at
+            for job_id, row in jobs.items()
+            if row.step.state is State.DUE and row.step.due_at is not None
+        }
+        later = [due_at for due_at in waiting.values() if due_at > now]
+        return Found(
+            due=_over(waiting, now, most),
+            results=_over(self._work.results, now, most),
+            uploads=_over(self._work.uploads, now, most),
+            pulses=self._pulses()[:running_max],
+            next_due_seconds=(min(later) - now).total_seconds() if later else None,
+        )
+
+    async def tidy(self, older_than: timedelta) -> None:
+        """See `Sweeps.tidy`."""
+        before = self._clock.now() - older_than
+        running = {(pulse.job_id, pulse.lease) for pulse in self._pulses()}
+        for job_id, row in list(self._work.leases.items()):
+            if row.beat_at < before and (job_id, row.lease) not in running:
+                del self._work.leases[job_id]
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _pulses(self) -> list[Pulse]:
+        running = [row for row in self._work.jobs.values() if row.step.state is State.RUNNING]
+        return [
+            Pulse(row.job.job_id, row.lease, self._beats(row))
+            for row in sorted(running, key=lambda row: row.step.position)
+        ]
+
+    def _beats(self, row: JobRow) -> int | None:
+        lease = self._work.leases.get(row.job.job_id)
+        return lease.beats if lease is not None and lease.lease == row.lease else None
+
+
+class MemoryBeats:
+    """Heartbeats in tables in memory."""
+
+    def __init__(self, work: MemoryWork, log: Log, clock: Clock) -> None:
+        self._leases = work.leases
+        self._log = log
+        self._clock = clock
+
+    async def beat(
+        self, worker: str, held: Sequence[Held], ended: Sequence[UUID]
+    ) -> Sequence[UUID]:
+        """See `Beats.beat`."""
+        now = self._clock.now()
+        for each in held:
+            row = self._leases.get(each.job_id)
+            if row is None:
+                self._leases[each.job_id] = LeaseRow(each.lease, worker, 1, now)
+            elif row.lease <= each.lease:
+                self._leases[each.job_id] = LeaseRow(each.lease, worker, row.beats + 1, now)
+        for job_id in ended:
+            row = self._leases.get(job_id)
+            if row is not None and row.worker == worker:
+                del self._leases[job_id]
+        return [each.job_id for each in held if await self._has_moved_on(each)]
+
+    async def _has_moved_on(self, held: Held) -> bool:
+        return bool(await self._log.read_stream(held.job_id, after_version=held.version))
+
+
+def _over(times: Mapping[UUID, datetime], now: datetime, most: int) -> list[UUID]:
+    """Those whose time has come, the earliest first."""
+    over = [job_id for job_id, moment in times.items() if moment <= now]
+    return sorted(over, key=lambda job_id: times[job_id])[:most]
