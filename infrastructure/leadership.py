@@ -9,6 +9,7 @@ leader.
 import asyncio
 import hashlib
 import time
+from typing import Protocol
 
 import structlog
 
@@ -33,6 +34,23 @@ def advisory_key(name: str) -> int:
     """The 64-bit lock number of a name; the same in every process and release."""
     digest = hashlib.blake2b(f"magictoolbox:{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
+
+
+class Leads(Protocol):
+    """The right to be the one that does a duty."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process led when last checked."""
+        ...
+
+    async def hold(self) -> bool:
+        """Take it if it is free, keep it if it is ours."""
+        ...
+
+    async def release(self) -> None:
+        """Give it up."""
+        ...
 
 
 class Leadership:

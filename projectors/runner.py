@@ -17,7 +17,7 @@ from events.contracts.envelope import RecordedRow
 from events.store.codec import UnknownTopic
 from events.store.log import Log
 from infrastructure import metrics
-from infrastructure.leadership import Leadership
+from infrastructure.leadership import Leads
 from infrastructure.periodic import Counts, Halt
 from infrastructure.postgres import Connection
 from projectors import generations, soundness
@@ -76,7 +76,7 @@ class Runner:
         batches: Batches,
         event_log: Log,
         intake: Delivers,
-        leadership: Leadership,
+        leadership: Leads,
         announcer: Announcer,
         connect: Connect,
         rebuild: Rebuild,

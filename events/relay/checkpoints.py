@@ -7,7 +7,7 @@ the start. What lies further back than `REFILL_EVENTS_MAX` readers take from Pos
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -36,6 +36,14 @@ class Checkpoint:
 
     name: str
     position: int
+
+
+class ReadsCheckpoints(Protocol):
+    """What the relay has to know of the readers."""
+
+    async def first_wanted(self) -> int:
+        """The position at which a new stream begins: the first that some reader still needs."""
+        ...
 
 
 class Checkpoints:

@@ -19,17 +19,17 @@ from nats.js import JetStreamContext
 from events.contracts.subjects import EVENTS_STREAM
 from events.relay.agreement import check_agreement
 from events.relay.alarm import Alarm
-from events.relay.checkpoints import Checkpoints
+from events.relay.checkpoints import Checkpoints, ReadsCheckpoints
 from events.relay.frames import HEADERS_BYTES_MAX, Row
 from events.relay.streams import declare
-from events.relay.tail import Tail
+from events.relay.tail import LogEnd, Tail
 from events.relay.window import ANSWER_SECONDS_MAX, PublishFailed, Window
 from events.store.codec import STATE_BYTES_MAX
 from infrastructure import metrics
 from infrastructure.broker import Broker, NotConnected
 from infrastructure.clock import Clock, SystemClock
 from infrastructure.health import Check, CheckFailed
-from infrastructure.leadership import Leadership
+from infrastructure.leadership import Leadership, Leads
 from infrastructure.periodic import Counts
 from infrastructure.postgres import Role
 from infrastructure.settings import NatsSettings, PostgresSettings
@@ -63,7 +63,11 @@ class Relay:
         stuck_seconds_max: float = STUCK_SECONDS_MAX,
         verify_seconds: float = VERIFY_SECONDS,
         clock: Clock | None = None,
+        log_end: LogEnd | None = None,
+        checkpoints: ReadsCheckpoints | None = None,
+        leadership: Leads | None = None,
     ) -> None:
+        """The last three stand for PostgreSQL; without them it is reached by the settings."""
         self._broker = broker
         self._postgres = postgres
         self._nats = nats
@@ -71,12 +75,12 @@ class Relay:
         self._stuck_seconds_max = stuck_seconds_max
         self._verify_seconds = verify_seconds
         self._clock = clock or SystemClock()
-        self._checkpoints = Checkpoints(postgres)
-        self._leadership = Leadership(postgres.dsn, Role.RELAY, LEADERSHIP)
+        self._checkpoints = checkpoints or Checkpoints(postgres)
+        self._leadership = leadership or Leadership(postgres.dsn, Role.RELAY, LEADERSHIP)
         self._inbox = f"_INBOX.relay.{uuid4().hex}"
         self._sessions = 0
         self._window: Window | None = None
-        self._tail = Tail(postgres)
+        self._tail = log_end or Tail(postgres)
         self._alarm = Alarm()
         self._tried_at = self._verified_at = -VERIFY_SECONDS
         self._compare = COMPARED_AT_START

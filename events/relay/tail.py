@@ -1,7 +1,7 @@
 """Reads the end of the log, page by page, on one connection that is pinned to the index."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from events.relay.agreement import Disagreement
 from events.relay.frames import Row
@@ -20,6 +20,26 @@ class LogHole(Disagreement):
     """The log has no event at a position below its head: it was damaged or tampered with."""
 
     code = "LOG_HOLE"
+
+
+class LogEnd(Protocol):
+    """What the relay reads of the log."""
+
+    async def head(self) -> int:
+        """The position of the newest event."""
+        ...
+
+    async def fetch_row(self, statement: str, position: int) -> Row | None:
+        """One row, by position."""
+        ...
+
+    async def read(self, position: int) -> tuple[Sequence[Row], bool]:
+        """The next page after a position, and whether there may be more; raises LogHole."""
+        ...
+
+    def let_go(self) -> None:
+        """Drop what is under way."""
+        ...
 
 
 class Tail:
