@@ -117,6 +117,8 @@ class BaseTool(ABC, Generic[OptionsT]):
     """May run inside the worker: it parses nothing, and never blocks the event loop."""
     modules: ClassVar[tuple[str, ...]] = ()
     """What `process` imports: without one the tool is unavailable; a sandbox loads them early."""
+    extra: ClassVar[str | None] = None
+    """The extra of this project that brings what a plain installation lacks of `modules`."""
     Options: type[OptionsT]
 
     async def validate(self, input_data: ToolInput, options: OptionsT) -> bool:
@@ -138,6 +140,11 @@ class BaseTool(ABC, Generic[OptionsT]):
         """Delete what the run left in its folder besides its outputs."""
         for name in temp_files:
             _delete(Path(name))
+
+
+def install_command(extra: str) -> str:
+    """What installs an extra of this project."""
+    return f"pip install 'magictoolbox[{extra}]'"
 
 
 def accepts(formats: list[str], media_type: str) -> bool:

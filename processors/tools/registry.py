@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any
 
-from processors.tools.base import BaseTool
+from processors.tools.base import BaseTool, install_command
 from processors.tools.checksum import Checksum
 from processors.tools.image_converter import ImageConverter
 from processors.tools.image_resizer import ImageResizer
@@ -92,8 +92,7 @@ class Registry:
     def _add(self, tool: AnyTool) -> None:
         if tool.name in self._offers:
             raise ValueError(f"a tool named {tool.name} is already there")
-        missing = missing_modules(tool.modules)
-        reason = f"not installed: {', '.join(missing)}" if missing else None
+        reason = reason_of(missing_modules(tool.modules), tool.extra)
         self._offers[tool.name] = offer_of(tool, reason)
         if reason is None:
             self._tools[tool.name] = tool
@@ -115,6 +114,14 @@ def installed() -> Registry:
 def missing_modules(modules: Sequence[str]) -> list[str]:
     """Those of the modules that cannot be found, without importing them."""
     return [name for name in modules if not _is_found(name)]
+
+
+def reason_of(missing: Sequence[str], extra: str | None) -> str | None:
+    """Why a tool that lacks these modules is unavailable, and what would mend it."""
+    if not missing:
+        return None
+    mend = f"; {install_command(extra)}" if extra else ""
+    return f"not installed: {', '.join(missing)}{mend}"
 
 
 def _is_found(module: str) -> bool:

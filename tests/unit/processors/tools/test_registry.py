@@ -4,7 +4,9 @@ import dataclasses
 import json
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
@@ -52,6 +54,13 @@ class Needy(Plain):
 
     name = "needy"
     modules = ("json", "library_that_nobody_has", "library.that.nobody.has")
+
+
+class Heavy(Needy):
+    """A tool whose library comes with an extra."""
+
+    name = "heavy"
+    extra = "media"
 
 
 class Unfinished(Plain):
@@ -158,6 +167,19 @@ def test_a_tool_without_its_library_is_unavailable_with_the_reason() -> None:
     )
     with pytest.raises(ToolUnavailable):
         registry.get("needy")
+
+
+def test_a_tool_without_its_extra_names_the_command_that_installs_it() -> None:
+    (offer,) = Registry([Heavy]).offers()
+
+    assert (offer.unavailable_reason or "").endswith("; pip install 'magictoolbox[media]'")
+
+
+@pytest.mark.parametrize("tool", BUILT_INS, ids=lambda tool: tool.name)
+def test_an_extra_that_a_tool_names_is_one_of_ours(tool: type[BaseTool[ToolOptions]]) -> None:
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())
+
+    assert tool.extra is None or tool.extra in project["project"]["optional-dependencies"]
 
 
 def test_an_unknown_tool_is_not_found() -> None:
