@@ -24,6 +24,7 @@ from projectors.live_status import LiveStatus
 from projectors.live_store import LiveStore
 from projectors.runner import Runner
 from projectors.settings import ProjectorSettings
+from projectors.tables import PostgresTables
 
 NAME = "projector"
 PAUSE_SECONDS_MAX = 2.0
@@ -66,12 +67,13 @@ async def build(settings: ProjectorSettings) -> AsyncIterator[Running]:
         progress.listen(listening, heard)
         runner = Runner(
             group,
-            Batches(group),
+            PostgresTables(
+                group, Batches(group), PostgresLog(log), wiring.connect_to_write(settings)
+            ),
             PostgresLog(log),
             intake,
             leadership,
             Announcer(group, bell.ring, feed),
-            wiring.connect_to_write(settings),
             wiring.make_rebuild(settings, log, skip_unknown_topics=skip).run,
         )
         live = LiveStatus(

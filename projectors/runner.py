@@ -19,20 +19,17 @@ from events.store.log import Log
 from infrastructure import metrics
 from infrastructure.leadership import Leads
 from infrastructure.periodic import Counts, Halt
-from infrastructure.postgres import Connection
-from projectors import generations, soundness
 from projectors.announcements import Announcer
-from projectors.batches import Batches
 from projectors.checkpoints import (
     Damaged,
     MadeByNewerProjections,
     NotTheOwner,
     Standing,
-    read_standing,
 )
 from projectors.group import Group
 from projectors.intake import Delivery, StreamDisagrees
 from projectors.parking import TooManyPoisoned
+from projectors.tables import Tables
 
 PAGE_EVENTS_MAX: Final = 2_000
 """Events that one transaction applies when it catches up from the log."""
@@ -46,8 +43,6 @@ LOOK_SECONDS: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
-Connect = Callable[[], Awaitable[Connection]]
-"""Opens the connection that rows are written on."""
 Rebuild = Callable[[], Awaitable[object]]
 """Makes the read models anew; see `projectors.rebuild`."""
 
@@ -73,23 +68,20 @@ class Runner:
     def __init__(
         self,
         group: Group,
-        batches: Batches,
+        tables: Tables,
         event_log: Log,
         intake: Delivers,
         leadership: Leads,
         announcer: Announcer,
-        connect: Connect,
         rebuild: Rebuild,
     ) -> None:
         self._group = group
-        self._batches = batches
+        self._tables = tables
         self._log = event_log
         self._intake = intake
         self._leadership = leadership
         self._announcer = announcer
-        self._connect = connect
         self._rebuild = rebuild
-        self._connection: Connection | None = None
         self._standing: Standing | None = None
         self._rebuilding: asyncio.Task[object] | None = None
         self._rebuilds = 0
@@ -154,12 +146,7 @@ class Runner:
 
     async def _take_over(self) -> Standing:
         """Read where the group stands, and whether that is true; raises Damaged."""
-        connection = await self._connected()
-        await generations.ensure_bookkeeping(connection)
-        standing = await read_standing(connection, self._group)
-        self._group.clear()
-        await self._group.parking.load(connection, standing.generation)
-        await soundness.check(connection, self._log, self._group, standing)
+        standing = await self._tables.take_over()
         self._checked_at = time.monotonic()
         if standing.position == 0 and await self._log.head() >= REBUILD_EVENTS_MIN:
             raise Damaged("nothing is projected yet")
@@ -208,14 +195,12 @@ class Runner:
         """With nothing else to do, see now and then whether the tables are still whole."""
         now = time.monotonic()
         if now - self._checked_at > CHECK_SECONDS:
-            connection = await self._connected()
-            await soundness.check(connection, self._log, self._group, standing)
+            await self._tables.check(standing)
             self._checked_at = now
 
     async def _apply(self, standing: Standing, rows: Sequence[RecordedRow]) -> Counts:
         began = time.perf_counter()
-        connection = await self._connected()
-        applied = await self._batches.apply(connection, standing, rows)
+        applied = await self._tables.apply(standing, rows)
         self._standing = applied.standing
         self._announcer.applied(standing.position, applied, time.perf_counter() - began)
         if began - self._looked_at > LOOK_SECONDS:
@@ -223,19 +208,10 @@ class Runner:
             self._announcer.stands(rows[-1].position, await self._log.head(), rows[-1].recorded_at)
         return Counts(applied=len(rows))
 
-    async def _connected(self) -> Connection:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await self._connect()
-        return self._connection
-
     def _forget(self) -> None:
         """Believe nothing that is in memory any more."""
         self._standing = None
-        self._group.clear()
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            # Not close(): a transaction may be under way, or the server may not answer.
-            connection.terminate()
+        self._tables.let_go()
 
     async def _step_down(self) -> None:
         # In this order: nothing is written any more, so another may lead, whatever listens still.

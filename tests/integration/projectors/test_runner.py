@@ -21,6 +21,7 @@ from projectors.group import Group
 from projectors.intake import StreamDisagrees
 from projectors.live_feed import LiveFeed
 from projectors.runner import REBUILDS_IN_A_ROW_MAX, Runner
+from projectors.tables import PostgresTables
 from tests.factories.histories import Histories
 from tests.integration.projectors.stage import Stage
 
@@ -72,12 +73,11 @@ class Running:
         settings = PostgresSettings(database_url=stage.url)
         self.runner = Runner(
             group,
-            Batches(group),
+            PostgresTables(group, Batches(group), stage.log, wiring.connect_to_write(settings)),
             stage.log,
             self.intake,
             Leadership(stage.url, Role.PROJECTORS, key),
             Announcer(group, lambda _, body: self.rings.append(orjson.loads(body)), self.feed),
-            wiring.connect_to_write(settings),
             self._rebuild,
         )
 
