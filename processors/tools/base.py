@@ -97,6 +97,18 @@ class ToolResult:
     """What the owner should know about the outputs, such as an encoding that was detected."""
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How a tool stands to a program that people use for the same today; its page shows it."""
+
+    program: str
+    """With what it is best known for, such as `ImageMagick`."""
+    command: str
+    """What gives the same as the tool with the options that it has by default."""
+    differs: tuple[str, ...]
+    """What one of the two does and the other does not, in whole sentences."""
+
+
 OptionsT = TypeVar("OptionsT", bound=ToolOptions)
 
 
@@ -119,6 +131,7 @@ class BaseTool(ABC, Generic[OptionsT]):
     """What `process` imports: without one the tool is unavailable; a sandbox loads them early."""
     extra: ClassVar[str | None] = None
     """The extra of this project that brings what a plain installation lacks of `modules`."""
+    compares_with: ClassVar[tuple[Comparison, ...]] = ()
     Options: type[OptionsT]
 
     async def validate(self, input_data: ToolInput, options: OptionsT) -> bool:

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from processors.tools.base import MIB, BaseTool, ToolInput, ToolLimits, ToolResult
+from processors.tools.base import MIB, BaseTool, Comparison, ToolInput, ToolLimits, ToolResult
 from processors.tools.picture_formats import INPUT_FORMATS, OUTPUT_FORMATS, FormatName
 from processors.tools.picture_options import PictureOptions
 
@@ -52,6 +52,17 @@ class ImageResizer(BaseTool[ImageResizerOptions]):
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
     limits = ToolLimits(memory_bytes=2048 * MIB)
     modules = ("PIL", "processors.tools.picture_writing")
+    compares_with = (
+        Comparison(
+            "ImageMagick",
+            "convert in.jpg -auto-orient -strip -resize '1024x1024>' out.jpg",
+            (
+                "fit contain, cover and fill are `-resize WxH`, `WxH^` with `-extent`, and `WxH!`.",
+                "A picture is not made larger unless `enlarge` is set; ImageMagick needs the `>`.",
+                "All frames of an animation are resized, without `-coalesce` first.",
+            ),
+        ),
+    )
     Options = ImageResizerOptions
 
     async def process(self, input_data: ToolInput, options: ImageResizerOptions) -> ToolResult:

@@ -4,7 +4,14 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from processors.tools.base import BaseTool, ToolInput, ToolLimits, ToolOptions, ToolResult
+from processors.tools.base import (
+    BaseTool,
+    Comparison,
+    ToolInput,
+    ToolLimits,
+    ToolOptions,
+    ToolResult,
+)
 from processors.tools.documents import PDF
 
 
@@ -28,6 +35,17 @@ class PdfMerger(BaseTool[PdfMergerOptions]):
     output_formats: ClassVar[list[str]] = [PDF]
     limits = ToolLimits(inputs_max=50)
     modules = ("pikepdf", "processors.tools.pdf_merging")
+    compares_with = (
+        Comparison(
+            "qpdf",
+            "qpdf --empty --pages a.pdf b.pdf -- out.pdf",
+            (
+                "Bookmarks of all documents are kept, under one for each; qpdf keeps the first's.",
+                "A document that was cut short is refused; qpdf repairs it and warns.",
+                "qpdf can take ranges of pages while it merges; here pdf-splitter does that.",
+            ),
+        ),
+    )
     Options = PdfMergerOptions
 
     async def process(self, input_data: ToolInput, options: PdfMergerOptions) -> ToolResult:

@@ -4,7 +4,14 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from processors.tools.base import BaseTool, ToolInput, ToolLimits, ToolOptions, ToolResult
+from processors.tools.base import (
+    BaseTool,
+    Comparison,
+    ToolInput,
+    ToolLimits,
+    ToolOptions,
+    ToolResult,
+)
 from processors.tools.documents import PDF
 
 
@@ -30,6 +37,17 @@ class PdfToText(BaseTool[PdfToTextOptions]):
     output_formats: ClassVar[list[str]] = ["text/plain"]
     limits = ToolLimits()
     modules = ("pypdfium2", "processors.tools.pdf_text")
+    compares_with = (
+        Comparison(
+            "poppler",
+            "pdftotext in.pdf out.txt",
+            (
+                "Both part the pages by form feeds and write UTF-8.",
+                "Any list of pages may be taken; pdftotext takes one range.",
+                "pdftotext can keep the layout (`-layout`); this keeps the order of the text.",
+            ),
+        ),
+    )
     Options = PdfToTextOptions
 
     async def process(self, input_data: ToolInput, options: PdfToTextOptions) -> ToolResult:

@@ -182,6 +182,15 @@ def test_an_extra_that_a_tool_names_is_one_of_ours(tool: type[BaseTool[ToolOptio
     assert tool.extra is None or tool.extra in project["project"]["optional-dependencies"]
 
 
+@pytest.mark.parametrize("tool", BUILT_INS, ids=lambda tool: tool.name)
+def test_a_comparison_is_told_in_whole_sentences(tool: type[BaseTool[ToolOptions]]) -> None:
+    for comparison in tool.compares_with:
+        assert comparison.program
+        assert comparison.command
+        assert comparison.differs
+        assert all(sentence.endswith(".") for sentence in comparison.differs)
+
+
 def test_an_unknown_tool_is_not_found() -> None:
     with pytest.raises(ToolNotFound):
         Registry([NoOp]).get("nothing")
