@@ -38,6 +38,19 @@ def clean_name(filename: str) -> str:
     return f"_{name}" if name.partition(".")[0].strip().upper() in RESERVED else name
 
 
+def unique_name(name: str, taken: set[str]) -> str:
+    """A name that no other one equals on any system; it counts as taken from now on."""
+    stem, dot, suffix = name.rpartition(".")
+    if not stem or len(suffix.encode()) >= SUFFIX_BYTES_MAX:
+        stem, dot, suffix = name, "", ""
+    unique, count = name, 1
+    while unique.casefold() in taken:
+        count += 1
+        unique = f"{_cut(stem, NAME_BYTES_MAX - 2 * SUFFIX_BYTES_MAX)} ({count}){dot}{suffix}"
+    taken.add(unique.casefold())
+    return unique
+
+
 def _is_shown(character: str) -> bool:
     # Categories C and Zl, Zp: controls, direction and zero-width marks, surrogates, line ends.
     category = unicodedata.category(character)

@@ -11,6 +11,9 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any
 
+from processors.tools.archive_creator import ArchiveCreator
+from processors.tools.archive_extractor import ArchiveExtractor
+from processors.tools.archive_lister import ArchiveLister
 from processors.tools.base import BaseTool, install_command
 from processors.tools.checksum import Checksum
 from processors.tools.image_converter import ImageConverter
@@ -25,6 +28,9 @@ REASON_LENGTH_MAX = 300
 
 AnyTool = BaseTool[Any]
 BUILT_INS: tuple[type[AnyTool], ...] = (
+    ArchiveCreator,
+    ArchiveExtractor,
+    ArchiveLister,
     Checksum,
     ImageConverter,
     ImageResizer,

@@ -14,6 +14,11 @@ SIGNATURES: dict[str, tuple[tuple[int, bytes], ...]] = {
     "image/vnd.microsoft.icon": ((0, b"\0\0\1\0"),),
     "application/pdf": ((0, b"%PDF-"),),
     "application/zip": ((0, b"PK\x03\x04"),),
+    "application/x-7z-compressed": ((0, b"7z\xbc\xaf\x27\x1c"),),
+    "application/gzip": ((0, b"\x1f\x8b"),),
+    "application/x-bzip2": ((0, b"BZh"),),
+    "application/x-xz": ((0, b"\xfd7zXZ\0"),),
+    "application/zstd": ((0, b"\x28\xb5\x2f\xfd"),),
     XLSX: ((0, b"PK\x03\x04"),),
 }
 """Where a type has a mark: the offset and the bytes, one of several ways."""

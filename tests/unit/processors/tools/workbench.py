@@ -51,6 +51,12 @@ class Made:
 
 async def made(tool_name: str, *given: Given, **options: Any) -> Made:
     """The one output of a tool."""
+    (output,) = await made_all(tool_name, *given, **options)
+    return output
+
+
+async def made_all(tool_name: str, *given: Given, **options: Any) -> list[Made]:
+    """All outputs of a tool, in its order."""
     tool = REGISTRY.get(tool_name)
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root) / "work"
@@ -60,8 +66,7 @@ async def made(tool_name: str, *given: Given, **options: Any) -> Made:
         result = await execute(tool, run, lambda *_: None)
         outputs = collect(folder, result.outputs, tool.limits, tool.output_formats)
         assert {path.name for path in folder.iterdir()} == {o.path.name for o in outputs}
-        (output,) = outputs
-        return Made(output.name, output.media_type, output.path.read_bytes(), result.notes)
+        return [Made(o.name, o.media_type, o.path.read_bytes(), result.notes) for o in outputs]
 
 
 def _put(path: Path, file: Given) -> InputFile:

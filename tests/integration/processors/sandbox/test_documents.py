@@ -1,0 +1,74 @@
+"""The tools for tables, documents, archives and media, behind all walls of this machine."""
+
+import io
+import zipfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from processors.sandbox.run import ToolOutcome, ToolRun
+from processors.sandbox.runner import INSTALLED, Sandbox
+from processors.tools.base import InputFile, ToolProcessingError
+from processors.tools.registry import installed
+from tests.integration.processors.sandbox.boxes import started
+
+OCTETS = "application/octet-stream"
+Case = tuple[bytes, str, dict[str, Any]]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with started(INSTALLED, without=()) as box:
+        yield box
+
+
+def zipped(**contents: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+REAL: dict[str, Case] = {
+    "archive-creator": (b"hello", "text/plain", {"output_format": "7z", "password": "x"}),
+    "archive-extractor": (zipped(a=b"hello"), "application/zip", {}),
+    "archive-lister": (zipped(a=b"hello"), "application/zip", {}),
+}
+BAD: dict[str, tuple[str, Case]] = {
+    "archive-extractor": ("ARCHIVE_BOMB", (zipped(a=bytes(40 * 1024**2)), OCTETS, {})),
+}
+
+
+async def outcome(sandbox: Sandbox, folder: Path, tool: str, case: Case) -> ToolOutcome:
+    content, media_type, options = case
+    (folder / "1").write_bytes(content)
+    (folder / "work").mkdir()
+    file = InputFile(folder / "1", "a.x", media_type, len(content), "")
+    limits = installed().get(tool).limits
+    run = ToolRun(tool, options, (file,), folder / "work", limits)
+    return await sandbox.run(run, lambda *_: None)
+
+
+@pytest.mark.parametrize("tool", list(REAL))
+async def test_a_tool_works_behind_all_walls(sandbox: Sandbox, tmp_path: Path, tool: str) -> None:
+    made = await outcome(sandbox, tmp_path, tool, REAL[tool])
+
+    assert len(made.outputs) == 1
+    assert made.peak_rss_bytes is not None
+    assert made.peak_rss_bytes < installed().get(tool).limits.memory_bytes
+
+
+@pytest.mark.parametrize("tool", list(BAD))
+async def test_a_bad_file_is_refused_from_behind_the_walls(
+    sandbox: Sandbox, tmp_path: Path, tool: str
+) -> None:
+    code, case = BAD[tool]
+
+    with pytest.raises(ToolProcessingError) as caught:
+        await outcome(sandbox, tmp_path, tool, case)
+
+    assert caught.value.code == code
