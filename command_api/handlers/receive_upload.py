@@ -8,9 +8,9 @@ from uuid import UUID
 from command_api.access import origin, owner_id, require
 from command_api.commands import ReceiveUpload
 from command_api.input_files import NAME_FIELD
-from command_api.provisional_blobs import ProvisionalBlobs
 from events.contracts.values import FileRef
 from events.domain.upload import Upload
+from events.store.provisional_blobs import ProvisionalBlobs
 from events.store.repository import Repository
 from events.store.sealing import Sealer
 from infrastructure.clock import Clock

@@ -19,12 +19,12 @@ from command_api.commands import RUN_AT_DAYS_MAX, SubmitJob
 from command_api.errors import RunAtTooFar
 from command_api.input_files import NAME_FIELD, InputFile, InputFiles
 from command_api.options import canonical
-from command_api.provisional_blobs import ProvisionalBlobs
 from command_api.tool_cache import CachedOffer
 from command_api.tool_check import ToolCheck
 from events.contracts.values import FileRef, JobStatus
 from events.domain.job import Job, JobRequest
 from events.store.log import Log
+from events.store.provisional_blobs import ProvisionalBlobs
 from events.store.repository import (
     Answer,
     Command,

@@ -9,9 +9,9 @@ from command_api.answers import job_accepted
 from command_api.bodies import JobAccepted, JobBody, OutputInputBody, UploadInputBody
 from command_api.commands import CancelJob, JobInput, OutputInput, RetryJob, SubmitJob, UploadInput
 from command_api.principals import Client
-from command_api.provisional_blobs import ProvisionalBlobs
 from command_api.requests import IdempotencyKeyHeader
 from command_api.routes.lean_route import LeanRoute
+from events.store.provisional_blobs import ProvisionalBlobs
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 

@@ -11,7 +11,6 @@ from command_api.bodies import ProcessFields, ToolProcessRequest, ToolProcessRes
 from command_api.commands import ReceivedInput, SubmitJob, ToolName
 from command_api.handlers.submit_job import SubmittedJob
 from command_api.principals import Caller, Client
-from command_api.provisional_blobs import ProvisionalBlobs
 from command_api.requests import (
     JSON,
     MULTIPART,
@@ -22,6 +21,7 @@ from command_api.requests import (
 )
 from command_api.resources import Resources
 from command_api.routes.received_files import receive_form_or_json
+from events.store.provisional_blobs import ProvisionalBlobs
 from events.store.repository import LogUnavailable
 from infrastructure.http.uploads import Received
 

@@ -8,9 +8,9 @@ from command_api.answers import POSITION
 from command_api.bodies import UploadBody
 from command_api.commands import ReceiveUpload
 from command_api.principals import Client
-from command_api.provisional_blobs import ProvisionalBlobs
 from command_api.requests import MULTIPART
 from command_api.routes.received_files import receive_any
+from events.store.provisional_blobs import ProvisionalBlobs
 from infrastructure.filenames import FILENAME_BYTES_MAX
 from infrastructure.http.problems import Problem
 

@@ -22,8 +22,8 @@ import uvloop
 
 from command_api.commands import SubmitJob
 from command_api.lifespan import opened
-from command_api.provisional_blobs import ProvisionalBlobs
 from command_api.settings import CommandApiSettings
+from events.store.provisional_blobs import ProvisionalBlobs
 from infrastructure.clock import SystemClock
 from infrastructure.logging import configure_logging
 from infrastructure.principals import Principal, Role

@@ -1,8 +1,8 @@
 """Blobs that nothing in the log refers to yet, and what becomes of them.
 
-They are deleted when the request ends, unless they were recorded. When it is unknown whether they
-were (the connection broke during the append, or the request was cancelled then), they stay: a blob
-without a reference is found by the sweeper, a reference without its blob is lost for ever.
+They are deleted when the work that made them ends, unless they were recorded. When it is unknown
+whether they were (the connection broke during the append, or a request was cancelled then), they
+stay: a blob without a reference is found by the sweeper, one that is missing is lost for ever.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class ProvisionalBlobs:
-    """The blobs of one request."""
+    """The blobs of one request, or of one piece of work."""
 
     def __init__(self, store: BlobStore) -> None:
         self._store = store

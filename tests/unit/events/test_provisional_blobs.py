@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from command_api.provisional_blobs import ProvisionalBlobs
+from events.store.provisional_blobs import ProvisionalBlobs
 from events.store.repository import (
     Answer,
     CommandRepeated,
