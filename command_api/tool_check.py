@@ -1,7 +1,7 @@
 """Whether a tool takes these options and these files, by what it published."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from command_api.errors import (
     InputsTooLarge,
@@ -13,11 +13,7 @@ from command_api.input_files import InputFile
 from command_api.options import OptionsValidators
 from command_api.tool_cache import CachedOffer
 from command_api.tool_catalogue import ToolCatalogue
-from events.domain.tool import Offer
-
-INPUT_BYTES_MAX: Final = 1024**3
-"""Of all inputs of one job together."""
-ANYTHING: Final = "*/*"
+from events.domain.tool import INPUT_BYTES_MAX, Offer
 
 
 class ToolCheck:
@@ -38,7 +34,7 @@ class ToolCheck:
         self._validators.check(tool, offer.version, offer.options_schema, options)
         _check_number(offer, len(files))
         for file in files:
-            if not _takes(offer.input_formats, file.media_type):
+            if not offer.takes(file.media_type):
                 raise UnsupportedMediaType(
                     f"{tool} does not take {file.media_type} files.",
                     media_type=file.media_type,
@@ -50,10 +46,5 @@ class ToolCheck:
 
 
 def _check_number(offer: Offer, number: int) -> None:
-    if not offer.inputs_min <= number <= offer.inputs_max:
+    if not offer.takes_number(number):
         raise InvalidInputs(inputs=number, inputs_min=offer.inputs_min, inputs_max=offer.inputs_max)
-
-
-def _takes(formats: Sequence[str], media_type: str) -> bool:
-    family = media_type.partition("/")[0]
-    return any(each in (media_type, f"{family}/*", ANYTHING) for each in formats)

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from events.contracts import tool as facts
 from events.contracts.fact import AnyFact
 from events.contracts.values import Origin
 from events.domain.aggregate import Aggregate
+
+INPUT_BYTES_MAX: Final = 1024**3
+"""Of all inputs of one job together."""
+ANYTHING: Final = "*/*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,15 @@ class Offer:
     timeout_seconds: float
     available: bool = True
     unavailable_reason: str | None = None
+
+    def takes(self, media_type: str) -> bool:
+        """Whether a file of this type may be an input."""
+        family = f"{media_type.partition('/')[0]}/*"
+        return any(each in (media_type, family, ANYTHING) for each in self.input_formats)
+
+    def takes_number(self, inputs: int) -> bool:
+        """Whether a job may have so many inputs."""
+        return self.inputs_min <= inputs <= self.inputs_max
 
 
 class Tool(Aggregate):
