@@ -6,13 +6,16 @@ zygote.
 
 import asyncio
 import contextlib
+import io
+import logging
 import os
+import sys
 import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from socket import recv_fds, socket, socketpair
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from pydantic import BaseModel, ValidationError
 
@@ -34,6 +37,9 @@ from processors.tools.stacks import stack_of
 
 PROGRESS_SECONDS_MIN = 0.05
 EXIT_DONE, EXIT_FAILED = 0, 70
+STDOUT, STDERR = 1, 2
+LOG_FORMAT = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
+LOG_TIME_FORMAT = "%H:%M:%S"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +71,49 @@ def live(waiting: int, upbringing: Upbringing) -> NoReturn:
 def _await_run() -> bool:
     """Exchange the way to the zygote for the way to the worker; False when the zygote is gone."""
     with socket(fileno=CHANNEL) as waiting:
-        _, descriptors, _, _ = recv_fds(waiting, 1, 1)
-        for descriptor in descriptors:
-            os.dup2(descriptor, CHANNEL, inheritable=False)
-            os.close(descriptor)
+        _, descriptors, _, _ = recv_fds(waiting, 1, 2)
+        if descriptors:
+            channel, output = descriptors
+            os.dup2(channel, CHANNEL, inheritable=False)
+            for stream in (STDOUT, STDERR):
+                os.dup2(output, stream)
+            for descriptor in descriptors:
+                os.close(descriptor)
         waiting.detach()
     return bool(descriptors)
 
 
+def _write_through() -> None:
+    """Let all that is printed and logged get out at once: the next moment may be the last."""
+    # New ones: the zygote's were made for a device that can be sought in, and insist on it.
+    sys.stdout, sys.stderr = _writer(STDOUT), _writer(STDERR)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(LOG_FORMAT, LOG_TIME_FORMAT))
+    logging.root.handlers = [handler]
+    logging.root.setLevel(logging.INFO)
+    logging.raiseExceptions = False
+
+
+def _writer(descriptor: int) -> TextIO:
+    raw = io.FileIO(descriptor, "w", closefd=False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), "utf-8", errors="backslashreplace", line_buffering=True
+    )
+
+
+def _write_line(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+
+
 def _run(loop: asyncio.AbstractEventLoop, upbringing: Upbringing) -> int:
     channel = _Channel(socket(fileno=CHANNEL))
+    _write_through()
     try:
         run = channel.receive()
         paths = tuple(file.path for file in run.inputs)
@@ -87,7 +126,9 @@ def _run(loop: asyncio.AbstractEventLoop, upbringing: Upbringing) -> int:
         channel.send(ErrorFrame.of(ToolCrashed(message, stack=stack_of(error))))
         return EXIT_FAILED
     # Not asyncio.run: there is nothing to clean up in a process that ends here.
-    channel.send(loop.run_until_complete(_ending(run, upbringing.registry, channel)))
+    ending = loop.run_until_complete(_ending(run, upbringing.registry, channel))
+    _flush()
+    channel.send(ending)
     return EXIT_DONE
 
 
@@ -110,7 +151,7 @@ def warm_up(registry: Registry, rounds: int) -> None:
 
 async def _ending(run: ToolRun, registry: Registry, channel: "_Channel") -> BaseModel:
     try:
-        result = await execute(registry.get(run.tool), run, channel.progress)
+        result = await execute(registry.get(run.tool), run, channel.progress, _write_line)
         return ResultFrame.of(result)
     except ToolProcessingError as error:
         return ErrorFrame.of(error)

@@ -20,6 +20,7 @@ from processors.tools.base import (
     DocumentedError,
     InvalidInputs,
     InvalidOptions,
+    LogLine,
     Progress,
     ResourceLimitExceeded,
     ToolCrashed,
@@ -27,6 +28,7 @@ from processors.tools.base import (
     ToolOptions,
     ToolProcessingError,
     ToolResult,
+    not_logged,
 )
 from processors.tools.stacks import stack_of
 
@@ -39,12 +41,14 @@ class InputRefused(DocumentedError):
     CODE = "INPUT_REFUSED"
 
 
-async def execute(tool: BaseTool[Any], run: ToolRun, progress: Progress) -> ToolResult:
+async def execute(
+    tool: BaseTool[Any], run: ToolRun, progress: Progress, log: LogLine = not_logged
+) -> ToolResult:
     """Run a tool in this process; raises ToolProcessingError and nothing else."""
     with _as_tool_errors():
         options = parsed_options(tool, run.options)
         _check_count(tool, len(run.inputs))
-        input_data = ToolInput(run.inputs, run.folder, progress)
+        input_data = ToolInput(run.inputs, run.folder, progress, log)
         if not await tool.validate(input_data, options):
             raise InputRefused
         return await _process(tool, input_data, options)

@@ -33,7 +33,7 @@ class InlineRunner:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(run.limits.wall_seconds):
-                result = await execute(tool, run, on_progress)
+                result = await execute(tool, run, on_progress, run.observed.written.add_line)
         except TimeoutError:
             raise ToolTimeout from None
         outputs = collect(run.folder, result.outputs, run.limits, tool.output_formats)

@@ -1,9 +1,10 @@
 """What a run of a tool needs and what comes of it: the seam between a worker and a sandbox."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from processors.sandbox.observed import Observed
 from processors.tools.base import InputFile, Progress, ToolLimits
 
 
@@ -17,6 +18,8 @@ class ToolRun:
     folder: Path
     """Where the tool may write; of a tool that makes no outputs it need not exist."""
     limits: ToolLimits
+    observed: Observed = field(default_factory=Observed, compare=False)
+    """What the runner sees of the run, whatever becomes of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from typing import Any
 
 from processors.outputs import collect
 from processors.sandbox.conversation import Ended, converse
+from processors.sandbox.observed import Observed, Overheard
 from processors.sandbox.run import Isolation, ToolOutcome, ToolRun
-from processors.sandbox.watch import Verdict, Watch
+from processors.sandbox.watch import Verdict, Watch, Watched
 from processors.sandbox.zygote import registry_from
 from processors.sandbox.zygote_process import Child, Exit, ZygoteDied, ZygoteProcess
 from processors.tools.base import (
@@ -109,7 +110,8 @@ class Sandbox:
         self, zygote: ZygoteProcess, run: ToolRun, on_progress: Progress
     ) -> _Finished:
         loop = asyncio.get_running_loop()
-        child, channel = await _forked(zygote)
+        overheard = Overheard(run.observed.written)
+        child, channel = await _forked(zygote, overheard)
         verdict: Verdict = loop.create_future()
         deadline = loop.call_later(run.limits.wall_seconds, _condemn, verdict, ToolTimeout())
         talking = asyncio.create_task(converse(channel, run, on_progress, verdict))
@@ -130,15 +132,20 @@ class Sandbox:
             talking.cancel()
             await uninterrupted(_end(zygote, child, talking))
             channel.close()
+            overheard.close()
+            _observe(run.observed, watched, child)
 
 
-async def _forked(zygote: ZygoteProcess) -> tuple[Child, socket.socket]:
+async def _forked(zygote: ZygoteProcess, overheard: Overheard) -> tuple[Child, socket.socket]:
     ours, theirs = socket.socketpair()
     try:
         with theirs:
-            return await zygote.fork(theirs), ours
+            child = await zygote.fork(theirs, overheard.write_end)
+        overheard.given()
+        return child, ours
     except BaseException as error:
         ours.close()
+        overheard.close()
         if isinstance(error, ZygoteDied):
             raise ToolCrashed(stack=repr(error)) from error
         raise
@@ -160,6 +167,15 @@ async def _end(zygote: ZygoteProcess, child: Child, talking: asyncio.Task[Ended]
         zygote.kill()
     await asyncio.wait({child.exited})
     await asyncio.wait({talking})
+
+
+def _observe(observed: Observed, watched: Watched, child: Child) -> None:
+    """Note what the run used; of a very short one only its end tells."""
+    observed.peak_rss_bytes = watched.peak_rss_bytes or None
+    if child.exited.exception() is None:
+        exit_ = child.exited.result()
+        observed.peak_rss_bytes = max(watched.peak_rss_bytes, exit_.peak_rss_bytes)
+        observed.cpu_seconds = exit_.cpu_seconds
 
 
 def _exit_of(child: Child) -> Exit:

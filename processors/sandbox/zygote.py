@@ -28,6 +28,8 @@ from processors.sandbox.proc import children, session_of, thread_count
 from processors.tools.registry import Registry
 
 REQUEST_BYTES_MAX = 4_096
+DESCRIPTORS_MAX = 2
+"""The way to the worker, and where the run writes to."""
 ENDING_SECONDS_MAX = 2.0
 POLL_SECONDS = 0.02
 SPARES = 2
@@ -95,34 +97,35 @@ class Zygote:
         self._stopped = True
 
     def _take_request(self) -> None:
-        body, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_BYTES_MAX, 1)
+        body, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_BYTES_MAX, DESCRIPTORS_MAX)
         if not body:
             self._stopped = True
             return
         request = json.loads(body)
         if "fork" in request:
-            self._fork(request["fork"], descriptors[0])
+            self._fork(request["fork"], descriptors)
         else:
             self._signal(request["run"], request["signal"])
 
-    def _fork(self, run: int, descriptor: int) -> None:
+    def _fork(self, run: int, descriptors: Sequence[int]) -> None:
         try:
-            pid = self._given_to_a_spare(descriptor)
+            pid = self._given_to_a_spare(descriptors)
         except OSError as error:
             self._tell(run=run, refused=str(error))
         else:
             self._runs[pid] = run
             self._tell(run=run, pid=pid)
         finally:
-            os.close(descriptor)
+            for descriptor in descriptors:
+                os.close(descriptor)
 
-    def _given_to_a_spare(self, descriptor: int) -> int:
+    def _given_to_a_spare(self, descriptors: Sequence[int]) -> int:
         for _ in range(SPARES + 1):
             if not self._spares:
                 self._raise_spare()
             pid, channel = self._spares.popitem()
             with channel, contextlib.suppress(BrokenPipeError):
-                socket.send_fds(channel, [b"!"], [descriptor])
+                socket.send_fds(channel, [b"!"], descriptors)
                 return pid
         raise ChildProcessError("children end before they have a run")
 

@@ -104,13 +104,16 @@ class ZygoteProcess:
         """Its process."""
         return self.process.pid
 
-    async def fork(self, channel: socket.socket) -> Child:
-        """Ask for a child that holds the other end of a channel; raises ZygoteDied."""
+    async def fork(self, channel: socket.socket, output: int) -> Child:
+        """Ask for a child that holds the other end of a channel and writes to `output`.
+
+        Raises ZygoteDied.
+        """
         self._count += 1
         child = Child(self._count, asyncio.get_running_loop().create_future())
         self.children[child.number] = child
         try:
-            await self._ask({"fork": child.number}, [channel.fileno()])
+            await self._ask({"fork": child.number}, [channel.fileno(), output])
         except BaseException:
             # The worker closes its own end: a child that comes nevertheless reads no order.
             self.children.pop(child.number, None)

@@ -23,6 +23,13 @@ CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 Progress = Callable[[float, str], None]
 """Takes the fraction done (0 to 1) and a few words; may be called often, from any thread."""
 
+LogLine = Callable[[str], None]
+"""Takes a line for the log of the attempt, which the job's owner can read."""
+
+
+def not_logged(line: str) -> None:
+    """Let a line go; for callers who keep no log."""
+
 
 class ToolOptions(BaseModel):
     """The base of a tool's options; all have defaults, so that a file alone is a valid request.
@@ -76,6 +83,8 @@ class ToolInput:
     folder: Path
     """Private and writable; outputs lie in it, and all of it is removed afterwards."""
     progress: Progress
+    log: LogLine = not_logged
+    """What is printed or logged in a sandbox is kept as well; a trusted tool has only this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ class NoOp(BaseTool[NoOpOptions]):
     async def process(self, input_data: ToolInput, options: NoOpOptions) -> list[OutputFile]:
         """Wait, and end as told."""
         await _wait(options.seconds, input_data)
+        if options.outcome != "succeeded":
+            input_data.log(f"the drill ends as it was told: {options.outcome}")
         match options.outcome:
             case "succeeded":
                 return []

@@ -47,6 +47,7 @@ class Copier(BaseTool[CopierOptions]):
     async def process(self, input_data: ToolInput, options: CopierOptions) -> list[OutputFile]:
         """Copy."""
         input_data.progress(0.5, "halfway")
+        input_data.log(f"copies are to be made: {options.copies}")
         match options.outcome:
             case "permanent":
                 raise CorruptFile
@@ -95,6 +96,7 @@ class Gate(BaseTool[GateOptions]):
     async def process(self, input_data: ToolInput, options: GateOptions) -> list[OutputFile]:
         """Wait."""
         Gate.runs += 1
+        input_data.log("at the gate")
         self.reached.set()
         try:
             await self.opened.wait()

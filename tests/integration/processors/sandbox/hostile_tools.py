@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import json
+import logging
 import os
 import signal
 import sys
@@ -373,9 +374,42 @@ class Threaded(Hostile):
         return [text_file(input_data.folder, threaded_library.answer())]
 
 
+class Writer(Hostile):
+    """Writes in every way there is, and is killed."""
+
+    name = "writer"
+
+    def act(self, input_data: ToolInput) -> None:
+        """Print, log, write from another process, and end at once."""
+        print("printed")  # noqa: T201 - a tool may
+        input_data.log("a line for the log")
+        logging.getLogger("tool").warning("logged: %d", 7)
+        logging.getLogger("tool").debug("not worth keeping")
+        child = os.fork()
+        if child == 0:
+            os.write(2, b"written by another process\n")
+            os._exit(0)
+        os.waitpid(child, 0)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Flooder(Hostile):
+    """Writes far more than is kept."""
+
+    name = "flooder"
+
+    def act(self, input_data: ToolInput) -> None:
+        """Write two megabytes between two lines."""
+        input_data.log("the beginning")
+        for _ in range(2_000):
+            os.write(1, b"x" * 1_023 + b"\n")
+        print("the end")  # noqa: T201 - a tool may
+        raise ToolProcessingError("NO_GOOD")
+
+
 HOSTILE = (
     *(Sleeper, Looper, Runaway, Multiplier, Hog, Herd, BigFile, Filler, Burner, DeafBurner),
-    *(Ender, Forger, Snoop, Refuser, Complainer, NoOp),
+    *(Ender, Forger, Snoop, Refuser, Complainer, Writer, Flooder, NoOp),
 )
 
 

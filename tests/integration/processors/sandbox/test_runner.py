@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from processors.sandbox.observed import WRITTEN_BYTES_MAX
 from processors.sandbox.proc import children
 from processors.sandbox.run import ToolOutcome, ToolRun
 from processors.sandbox.runner import INSTALLED, Sandbox
@@ -91,8 +92,9 @@ async def test_a_tool_sees_nothing_of_the_worker(sandbox: Sandbox, tmp_path: Pat
         *("PATH", "LANG", "OMP_NUM_THREADS", "MALLOC_ARENA_MAX", "HOME", "TMPDIR")
     }
     kinds = [link.partition(":")[0] for link in seen["descriptors"]]
-    # Nowhere three times, the way to the worker, and what its own event loop needs.
-    assert kinds == [*["/dev/null"] * 3, "socket", "anon_inode", "socket", "socket"]
+    # Nowhere, the log twice, the way to the worker, and what its own event loop needs.
+    nowhere, log = "/dev/null", "pipe"
+    assert kinds == [nowhere, log, log, "socket", "anon_inode", "socket", "socket"]
     assert seen["folder"] == str(tmp_path)
     assert seen["umask"] == 0o077
     assert seen["session"] is True
@@ -121,6 +123,46 @@ async def test_progress_arrives_while_a_tool_runs(sandbox: Sandbox, tmp_path: Pa
     await sandbox.run(order("no-op", tmp_path, seconds=0.6), lambda *p: seen.append(p))
 
     assert [fraction for fraction, _ in seen] == [0.0, pytest.approx(1 / 3), pytest.approx(2 / 3)]
+
+
+async def test_what_a_tool_writes_is_kept_also_when_it_is_killed(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    run = order("writer", tmp_path)
+
+    error = await failure(sandbox, run)
+
+    assert error.code == "TOOL_CRASHED"
+    lines = run.observed.written.text.splitlines()
+    assert lines[:2] == ["printed", "a line for the log"]
+    assert lines[2].endswith("WARNING tool: logged: 7")
+    assert lines[3:] == ["written by another process"]
+    assert not run.observed.written.is_cut
+
+
+async def test_of_a_flood_the_beginning_and_the_end_are_kept(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    run = order("flooder", tmp_path)
+
+    await failure(sandbox, run)
+
+    written = run.observed.written
+    assert written.is_cut
+    assert written.text.startswith("the beginning\n")
+    assert written.text.endswith("the end\n")
+    assert " bytes are left out here]" in written.text
+    assert len(written.text.encode()) <= WRITTEN_BYTES_MAX
+
+
+async def test_a_run_that_fails_tells_what_it_used(sandbox: Sandbox, tmp_path: Path) -> None:
+    run = order("writer", tmp_path)
+
+    await failure(sandbox, run)
+
+    assert run.observed.peak_rss_bytes is not None
+    assert run.observed.peak_rss_bytes > 1024**2
+    assert run.observed.cpu_seconds is not None
 
 
 async def test_a_deaf_tool_and_all_its_children_are_ended(sandbox: Sandbox, tmp_path: Path) -> None:
