@@ -25,12 +25,14 @@ from events.contracts.values import FileRef, JobStatus, Origin, SealedText
 from events.domain.job import Failure, Job
 from events.store.sealing import Seal, SealBroken
 from infrastructure import metrics
+from processors.attempt_logs import AttemptLogs
 from processors.claims import Claim
 from processors.files import Files
 from processors.keys import Keys, KeysUnavailable
 from processors.lease import Leases, Loss
 from processors.progress import ProgressTold, Ring
 from processors.reports import Reports
+from processors.sandbox.observed import Observed
 from processors.sandbox.run import ToolOutcome, ToolRun
 from processors.slots import Place
 from processors.tools.base import (
@@ -82,6 +84,7 @@ class Equipment:
     leases: Leases
     reports: Reports
     ring: Ring
+    logs: AttemptLogs
     folder: Path
 
 
@@ -111,6 +114,8 @@ class Attempt:
         self._task: asyncio.Task[None] | None = None
         self._ending: Ending | None = None
         self._is_reporting = False
+        self._observed = Observed()
+        self._opened: Seal | None = None
         self._began = time.monotonic()
         self._log = log.bind(
             tool_id=job.tool,
@@ -149,6 +154,7 @@ class Attempt:
             await self._ended(self._ending)
             return
         self._is_reporting = True
+        await self._keep_log()
         if isinstance(outcome, _Success):
             await self._succeeded(outcome)
         else:
@@ -157,7 +163,7 @@ class Attempt:
     # -- working --------------------------------------------------------------------------------
 
     async def _work(self) -> _Success | _Failed:
-        seal = await self._seal()
+        self._opened = seal = await self._seal()
         if seal is None:
             return _Failed(JobErased(), None)
         try:
@@ -196,6 +202,7 @@ class Attempt:
             inputs=inputs,
             folder=folder,
             limits=_limits(tool, self.job),
+            observed=self._observed,
         )
 
     def _progress(self) -> ProgressTold:
@@ -212,7 +219,7 @@ class Attempt:
     # -- reporting ------------------------------------------------------------------------------
 
     async def _succeeded(self, success: _Success) -> None:
-        resources = _resources(success.made)
+        resources = _resources(self._observed)
 
         def decide(job: Job, origin: Origin) -> None:
             job.succeed(self._lease, success.files, self._milliseconds, resources, origin)
@@ -232,9 +239,10 @@ class Attempt:
             message = failed.seal.seal(MESSAGE_FIELD, error.message)
         failure = Failure(error.code, message, error.permanent)
         jitter = random.random()  # noqa: S311 - spreads retries, hides nothing
+        resources = _resources(self._observed)
 
         def decide(job: Job, origin: Origin) -> None:
-            job.fail(self._lease, failure, self._milliseconds, {}, jitter, origin)
+            job.fail(self._lease, failure, self._milliseconds, resources, jitter, origin)
 
         self._log.warning(
             "tool_processing_failed",
@@ -253,6 +261,11 @@ class Attempt:
         if is_final:
             metrics.JOBS_FAILED.labels(metrics.TOOL_LABEL.of(self.job.tool)).inc()
 
+    async def _keep_log(self) -> None:
+        if self._opened is not None:
+            written = self._observed.written
+            await self._equipment.logs.keep(self.job, self._lease, self._opened, written)
+
     async def _refused(self, outcome: str) -> None:
         self._log.warning("late_outcome_refused", lease=self._lease, outcome=outcome)
         metrics.LATE_OUTCOMES_REFUSED.inc()
@@ -264,17 +277,20 @@ class Attempt:
         self._log.info("attempt_ended", ending=ending.name.lower(), duration_ms=self._milliseconds)
         match ending:
             case Ending.CANCELLED:
+                await self._keep_log()
                 metrics.LEASES_LOST.inc()
                 self._count("cancelled")
             case Ending.SUPERSEDED:
                 metrics.LEASES_LOST.inc()
                 await self._refused("failed")
+                await self._keep_log()
             case Ending.HANDED_BACK:
                 self._is_reporting = True
                 await self._equipment.reports.record(
                     self.job, lambda job, origin: job.hand_back(self._lease, origin)
                 )
                 self._count("released")
+                await self._keep_log()
             case _:
                 assert_never(ending)
 
@@ -306,10 +322,10 @@ def _limits(tool: AnyTool, job: Job) -> ToolLimits:
     return replace(tool.limits, wall_seconds=job.timeout_seconds)
 
 
-def _resources(made: ToolOutcome) -> dict[str, float]:
+def _resources(observed: Observed) -> dict[str, float]:
     resources: dict[str, float] = {}
-    if made.peak_rss_bytes is not None:
-        resources["peak_rss_bytes"] = made.peak_rss_bytes
-    if made.cpu_seconds is not None:
-        resources["cpu_seconds"] = made.cpu_seconds
+    if observed.peak_rss_bytes is not None:
+        resources["peak_rss_bytes"] = observed.peak_rss_bytes
+    if observed.cpu_seconds is not None:
+        resources["cpu_seconds"] = observed.cpu_seconds
     return resources

@@ -84,6 +84,9 @@ class WorkerSettings(LeaseSettings):
     drain_seconds: float = Field(
         default=21.0, gt=0, le=3_600, description="What running jobs get at SIGTERM."
     )
+    attempt_log_days: int = Field(
+        default=30, ge=1, le=3_650, description="How long the log of an attempt is kept."
+    )
 
     @property
     def sandboxes(self) -> int:

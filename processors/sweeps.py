@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from processors import work_statements as sql
 from processors.session import Session
 from processors.silence import Pulse
+
+LOGS_SWEPT_MAX: Final = 5_000
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ class Sweeps(Protocol):
         ...
 
     async def tidy(self, older_than: timedelta) -> None:
-        """Remove beats of attempts that are over."""
+        """Remove beats of attempts that are over, and logs that have expired."""
         ...
 
     async def close(self) -> None:
@@ -60,6 +62,7 @@ class PostgresSweeps:
     async def tidy(self, older_than: timedelta) -> None:
         """See `Sweeps.tidy`."""
         await self._session.fetch(sql.SWEEP_LEASES, older_than)
+        await self._session.fetch(sql.SWEEP_LOGS, LOGS_SWEPT_MAX)
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -140,3 +140,15 @@ DELETE FROM work.leases l
                     WHERE j.job_id = l.job_id AND j.state = 'running' AND j.lease = l.lease)
 """
 """Removes what workers that died left behind."""
+
+KEEP_LOG: Final = """
+INSERT INTO work.attempt_logs (job_id, lease, text, is_cut, written_at, expires_at)
+VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp() + $5::interval)
+    ON CONFLICT DO NOTHING
+"""
+
+SWEEP_LOGS: Final = """
+DELETE FROM work.attempt_logs WHERE (job_id, lease) IN (
+    SELECT job_id, lease FROM work.attempt_logs WHERE expires_at <= clock_timestamp()
+     ORDER BY expires_at LIMIT $1)
+"""

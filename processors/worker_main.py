@@ -28,6 +28,7 @@ from infrastructure.settings import (
     SealingSettings,
 )
 from processors.attempt import Equipment
+from processors.attempt_logs import AttemptLogs, PostgresLogStore
 from processors.claims import Claims
 from processors.files import Files
 from processors.keys import Keys
@@ -111,6 +112,7 @@ def _worker(
         leases=Leases(identity, beats, repository, settings.beat_seconds),
         reports=reports,
         ring=broker.ring,
+        logs=AttemptLogs(PostgresLogStore(pool, settings.attempt_log_days)),
         folder=settings.folder,
     )
     return Worker(

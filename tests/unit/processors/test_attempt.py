@@ -20,6 +20,7 @@ from infrastructure.clock import SystemClock
 from infrastructure.ids import uuid7
 from infrastructure.settings import SealingSettings
 from processors.attempt import Attempt, Ending, Equipment
+from processors.attempt_logs import AttemptLog, AttemptLogs
 from processors.claims import Claim, ToolMissing
 from processors.files import Files
 from processors.keys import Keys
@@ -43,6 +44,19 @@ class NoBeats:
         return []
 
 
+class MemoryLogStore:
+    """Logs that are kept as long as the test."""
+
+    def __init__(self) -> None:
+        self.kept: list[AttemptLog] = []
+        self.is_away = False
+
+    async def keep(self, kept: AttemptLog) -> None:
+        if self.is_away:
+            raise ConnectionRefusedError
+        self.kept.append(kept)
+
+
 class Scene:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,12 +69,14 @@ class Scene:
         self.seals: dict[UUID, Seal] = {}
         self.leases = Leases("w1", NoBeats(), self.repository, 60.0)
         self.reports = Reports(self.repository, self.log, "w1", SystemClock())
+        self.logs = MemoryLogStore()
         self.equipment = Equipment(
             keys=Keys(self.log, self.sealer),
             files=Files(self.blobs),
             leases=self.leases,
             reports=self.reports,
             ring=lambda subject, body: self.rings.append((subject, body)),
+            logs=AttemptLogs(self.logs),
             folder=folder,
         )
 
@@ -230,6 +246,36 @@ async def test_progress_is_told_to_whoever_watches(scene: Scene) -> None:
     ((subject, body),) = scene.rings
     assert subject == f"progress.acme.{job.id}"
     assert json.loads(body) == {"percent": 50.0, "message": "halfway", "attempt": 1}
+
+
+async def test_what_a_tool_logs_is_kept_sealed_whatever_becomes_of_it(scene: Scene) -> None:
+    done = await scene.run(await scene.submit())
+    failed = await scene.run(await scene.submit(outcome="permanent"))
+
+    logs = {kept.job_id: kept for kept in scene.logs.kept}
+    for job in (done, failed):
+        assert (logs[job.id].lease, logs[job.id].is_cut) == (1, False)
+        text = scene.seals[job.id].open("log", logs[job.id].text)
+        assert text == "copies are to be made: 1\n"
+
+
+async def test_a_log_that_cannot_be_kept_does_not_fail_the_attempt(scene: Scene) -> None:
+    scene.logs.is_away = True
+
+    job = await scene.run(await scene.submit())
+
+    assert job.status is JobStatus.SUCCEEDED
+    assert scene.logs.kept == []
+
+
+async def test_what_was_logged_before_the_attempt_was_ended_is_kept(scene: Scene) -> None:
+    job, attempt, running = await at_the_gate(scene)
+
+    attempt.end(Ending.HANDED_BACK)
+    await running
+
+    (kept,) = scene.logs.kept
+    assert scene.seals[job.id].open("log", kept.text) == "at the gate\n"
 
 
 async def at_the_gate(scene: Scene, **options: object) -> tuple[Job, Attempt, asyncio.Task[None]]:
