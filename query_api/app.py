@@ -14,7 +14,7 @@ from query_api.lifespan import opened
 from query_api.links import PREFIX
 from query_api.principals import TOKEN_PATH
 from query_api.readiness import checks
-from query_api.routes import events, job_list, jobs, outputs, projections, stats, tools
+from query_api.routes import events, job_list, jobs, outputs, projections, reports, stats, tools
 from query_api.settings import QueryApiSettings
 
 TITLE: Final = "MagicToolbox query API"
@@ -35,6 +35,7 @@ ROUTERS: Final = (
     jobs.router,
     events.router,
     outputs.router,
+    reports.router,
     tools.router,
     stats.router,
     projections.router,

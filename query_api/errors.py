@@ -51,6 +51,13 @@ class ToolNotFound(QueryError):
     CODE = "TOOL_NOT_FOUND"
 
 
+class AttemptLogNotFound(QueryError):
+    """The attempt has written nothing, or what it wrote is not kept any more."""
+
+    STATUS = 404
+    CODE = "ATTEMPT_LOG_NOT_FOUND"
+
+
 class OutputNotFound(QueryError):
     """The job has no output of this name."""
 

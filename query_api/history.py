@@ -35,25 +35,25 @@ class History:
 
     async def head(self) -> int:
         """The position of the newest event."""
-        return await _read(self._log.head)
+        return await patiently(self._log.head)
 
     async def first_event(self, aggregate_id: UUID) -> RecordedEvent | None:
         """The event that began an aggregate; None if there is no such aggregate."""
-        row = await _read(lambda: self._log.first_event(aggregate_id))
+        row = await patiently(lambda: self._log.first_event(aggregate_id))
         return None if row is None else self._codec.decode_row(row)
 
     async def events(
         self, aggregate_id: UUID, *, up_to: int = VERSION_MAX
     ) -> Sequence[RecordedEvent]:
         """The history of an aggregate up to a version, in order."""
-        rows = await _read(lambda: self._log.read_stream(aggregate_id, up_to=up_to))
+        rows = await patiently(lambda: self._log.read_stream(aggregate_id, up_to=up_to))
         return [self._codec.decode_row(row) for row in rows]
 
     async def seals(self, job_ids: Sequence[UUID]) -> dict[UUID, Seal]:
         """The open keys of these jobs; those that were erased are left out."""
         if not job_ids:
             return {}
-        wrapped = await _read(lambda: self._log.keys(job_ids))
+        wrapped = await patiently(lambda: self._log.keys(job_ids))
         seals = {job_id: self._open(job_id, key) for job_id, key in wrapped.items()}
         return {job_id: seal for job_id, seal in seals.items() if seal is not None}
 
@@ -74,7 +74,7 @@ class History:
             return None
 
 
-async def _read(read: Callable[[], Awaitable[T]]) -> T:
+async def patiently(read: Callable[[], Awaitable[T]]) -> T:
     """Read under a deadline; once more where a connection turned out to be dead."""
     try:
         async with asyncio.timeout(READ_SECONDS_MAX):

@@ -24,6 +24,7 @@ from infrastructure.periodic import ServiceLoop
 from infrastructure.postgres import Pool, Role, create_pool
 from infrastructure.sessions import Sessions
 from infrastructure.tokens import TokenVerifier
+from query_api.attempt_logs import AttemptLogs
 from query_api.history import History
 from query_api.job_watch import POLL_SECONDS as LOOK_SECONDS
 from query_api.job_watch import JobWatch
@@ -74,6 +75,7 @@ async def opened(settings: QueryApiSettings, clock: Clock) -> AsyncIterator[Reso
         yield Resources(
             reader=reader,
             history=History(PostgresLog(pool), Sealer(settings)),
+            attempt_logs=AttemptLogs(pool),
             positions=positions,
             watch=watch,
             live=LiveStatus(redis),

@@ -34,7 +34,8 @@ class Links:
     def job(self, job_id: UUID, status: str) -> dict[str, str]:
         """A job, its history, and the commands that its status allows."""
         path = f"{PREFIX}/jobs/{job_id}"
-        links = {"self": f"{self.query_url}{path}", "events": f"{self.query_url}{path}/events"}
+        seen = f"{self.query_url}{path}"
+        links = {"self": seen, "events": f"{seen}/events", "report": f"{seen}/report"}
         if not JobStatus(status).is_final:
             links["cancel"] = f"{self.command_url}{path}/cancel"
         elif status != JobStatus.SUCCEEDED:

@@ -14,6 +14,7 @@ from infrastructure.http.rate_limit import RequestLimiter
 from infrastructure.periodic import ServiceLoop
 from infrastructure.sessions import Sessions
 from infrastructure.tokens import TokenVerifier
+from query_api.attempt_logs import AttemptLogs
 from query_api.history import History
 from query_api.job_watch import JobWatch
 from query_api.links import Links
@@ -28,6 +29,7 @@ class Resources:
 
     reader: Reader
     history: History
+    attempt_logs: AttemptLogs
     positions: AppliedPositions
     watch: JobWatch
     live: LiveStatus

@@ -35,6 +35,10 @@ class SealedText:
         """What went wrong."""
         return self._open("message", sealed)
 
+    def log(self, sealed: str) -> str | None:
+        """What an attempt wrote."""
+        return self._open("log", sealed)
+
     def labels(self, sealed: str | None) -> dict[str, Any] | None:
         """The client's labels."""
         return self._object("labels", sealed)

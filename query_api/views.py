@@ -109,6 +109,51 @@ class EventPage(View):
     next_after: int | None = Field(description="`after` for the next part; null on the last one.")
 
 
+class AttemptView(View):
+    """One try of a worker."""
+
+    number: int = Field(description="Its lease: grows with every claim of the job.")
+    counted_as: int = Field(description="The how-manieth attempt it was, of those that count.")
+    worker: str
+    isolation: str
+    waited_ms: int | None = Field(description="In the queue before it; null if that is unknown.")
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str = Field(
+        description="`running`, `succeeded`, `failed`, `worker_lost`, `handed_back`, `cancelled`."
+    )
+    duration_ms: int | None
+    error: ErrorView | None
+    permanent: bool | None
+    retry_at: datetime | None
+    resources: dict[str, float] = Field(description="Peaks; empty where not measured.")
+    late_outcome_refused: bool = Field(description="Whether its worker came back too late.")
+
+
+class AttemptLogView(View):
+    """What the tool printed and logged in one attempt."""
+
+    number: int = Field(description="Of the attempt: its lease.")
+    text: str | None = Field(description="Null where the personal data of the job were erased.")
+    is_cut: bool = Field(description="Whether there was more than is kept or shown.")
+    written_at: datetime
+    expires_at: datetime
+
+
+class JobReportView(View):
+    """All that is known of how a job went."""
+
+    job: JobDetailView
+    reason: ErrorView | None = Field(description="Why it failed, or why its last attempt did.")
+    request_id: str
+    queue_wait_ms: int = Field(description="In all attempts together.")
+    run_ms: int = Field(description="In all attempts together.")
+    attempts: list[AttemptView]
+    log: AttemptLogView | None = Field(description="The end of the latest one there is.")
+    timeline: list[EventView]
+    timeline_is_cut: bool
+
+
 class ToolView(View):
     """A tool that workers offer."""
 

@@ -8,6 +8,7 @@ from infrastructure.cli.arguments import AsJson, DataDir, JobId, OutputPath
 from infrastructure.cli.client import Client, open_client, segment
 from infrastructure.cli.display import say, show_fields, show_json, show_table
 from infrastructure.cli.failures import told
+from infrastructure.cli.job_report import document
 from infrastructure.cli.submit import finish
 
 PAGE_SIZE_MAX: Final = 200
@@ -81,6 +82,18 @@ def watch_job(
     """Follow a job to its end; exits 1 unless it succeeds."""
     with open_client(data_dir) as client:
         finish(client, job_id, output, as_json)
+
+
+@app.command("report")
+@told
+def report_job(job_id: JobId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Why a job failed: its attempts, its log and its timeline, as one document (Markdown)."""
+    with open_client(data_dir) as client:
+        report = client.query(f"/jobs/{segment(job_id)}/report")
+    if as_json:
+        show_json(report)
+    else:
+        print(document(report))
 
 
 @app.command("cancel")

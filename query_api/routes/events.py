@@ -45,13 +45,14 @@ async def list_events(
     rows = answer.found[:limit]
     text = SealedText(await resources.history.seal(job_id))
     page = EventPage(
-        items=[_view(row, text) for row in rows],
+        items=[event_view(row, text) for row in rows],
         next_after=rows[-1].version if len(answer.found) > limit else None,
     )
     return Rendered(page).answer(request, answer.position)
 
 
-def _view(row: EventRow, text: SealedText) -> EventView:
+def event_view(row: EventRow, text: SealedText) -> EventView:
+    """One event, with its sealed text opened."""
     details = row.details
     if MESSAGE in details:
         details = {**details, MESSAGE: text.message(details[MESSAGE])}

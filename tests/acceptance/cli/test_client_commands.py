@@ -15,6 +15,7 @@ from infrastructure.cli.failures import (
     EXIT_REFUSED,
     EXIT_UNAVAILABLE,
 )
+from tests.acceptance.yard import Yard
 from tests.factories.files import photo_jpeg
 from tests.fixtures.platform import Platform
 
@@ -148,6 +149,23 @@ def test_a_job_that_has_ended_cannot_be_cancelled(run: Run, hello: Path) -> None
     assert (cancelled.returncode, retried.returncode) == (EXIT_REFUSED, EXIT_REFUSED)
     assert cancelled.stderr.startswith("error: ")
     assert json.loads(retried.stderr)["status"] == 409
+
+
+def test_a_failure_is_reported_in_one_document(run: Run, platform: Platform) -> None:
+    yard = Yard(platform)
+    job_id = yard.submit({"outcome": "permanent"})
+    yard.wait_for(job_id)
+
+    document = run("jobs", "report", job_id)
+    report = json.loads(run("jobs", "report", job_id, "--json").stdout)
+
+    assert document.returncode == 0, document.stderr
+    for words in ("DRILL_FAILED", "## Attempts", "## Timeline", "the drill ends as it was told"):
+        assert words in document.stdout
+    assert report["reason"]["code"] == "DRILL_FAILED"
+    (attempt,) = report["attempts"]
+    assert (attempt["number"], attempt["outcome"]) == (1, "failed")
+    assert report["log"]["text"] == "the drill ends as it was told: permanent\n"
 
 
 def test_a_bad_option_is_named(run: Run, tmp_path: Path) -> None:

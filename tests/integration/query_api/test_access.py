@@ -34,8 +34,10 @@ class Access:
 TABLE = {
     "/api/v1/jobs": Access(),
     "/api/v1/jobs/{job_id}": Access(is_of_a_job=True),
+    "/api/v1/jobs/{job_id}/attempts/{number}/log": Access(is_of_a_job=True),
     "/api/v1/jobs/{job_id}/events": Access(is_of_a_job=True),
     "/api/v1/jobs/{job_id}/outputs/{name}": Access(is_of_a_job=True),
+    "/api/v1/jobs/{job_id}/report": Access(is_of_a_job=True),
     "/api/v1/tools": Access(),
     "/api/v1/tools/{tool}": Access(),
     "/api/v1/stats/overview": Access(TENANT_ONLY),
@@ -197,7 +199,10 @@ def routes_of(app: FastAPI) -> list[tuple[str, set[str]]]:
 def url_of(path: str, job_id: UUID) -> str:
     """The route's path with something in its gaps."""
     filled = path.removeprefix("/api/v1").replace("{job_id}", str(job_id))
-    return filled.replace("{name}", "a.webp").replace("{tool}", "image-converter")
+    gaps = {"{name}": "a.webp", "{tool}": "image-converter", "{number}": "1"}
+    for gap, value in gaps.items():
+        filled = filled.replace(gap, value)
+    return filled
 
 
 async def url_of_own_job(world: World, path: str) -> str:
@@ -205,6 +210,7 @@ async def url_of_own_job(world: World, path: str) -> str:
     await world.offer()
     job_id = await world.submit()
     await world.succeed(job_id, {"a.webp": b"webp"})
+    await world.wrote(job_id, 1, "said")
     await world.project()
     return url_of(path, job_id)
 
