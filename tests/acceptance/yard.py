@@ -127,7 +127,8 @@ class Yard:
     def query(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Ask PostgreSQL itself."""
         with psycopg.connect(self.database_url, row_factory=dict_row, autocommit=True) as session:
-            return session.execute(statement, values).fetchall()  # type: ignore[arg-type]
+            answer = session.execute(statement, values or None)  # type: ignore[arg-type]
+            return answer.fetchall() if answer.description else []
 
     @property
     def database_url(self) -> str:
