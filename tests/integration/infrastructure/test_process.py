@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-SECONDS_MAX = 20.0
+SECONDS_MAX = 60.0
 
 # A process of one service that says on standard error what happens to it, and finishes what it has
 # begun only when `GO_ON` exists.

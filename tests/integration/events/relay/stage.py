@@ -23,7 +23,7 @@ from infrastructure.periodic import ServiceLoop
 from infrastructure.postgres import Role
 from infrastructure.settings import NatsSettings, PostgresSettings
 
-DEADLINE_SECONDS: Final = 30.0
+DEADLINE_SECONDS: Final = 60.0
 POLL: Final = 0.02
 AWAY: tuple[type[BaseException], ...] = (*UNAVAILABLE, NotFoundError)
 TOPIC: Final = "magictoolbox.job.submitted"

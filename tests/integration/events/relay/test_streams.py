@@ -129,7 +129,7 @@ async def test_a_projector_of_faststream_leaves_stream_and_consumer_as_they_are(
     await reactor.start()
     try:
         await jetstream.publish(SUBJECT, b"{}")
-        assert await asyncio.wait_for(heard.get(), 10) == b"{}"
+        assert await asyncio.wait_for(heard.get(), 30) == b"{}"
     finally:
         await reactor.stop()
 
