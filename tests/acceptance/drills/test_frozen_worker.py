@@ -9,13 +9,11 @@ from tests.factories.files import photo_jpeg
 from tests.fixtures.deadlines import wait_until
 from tests.fixtures.platform import PlatformFactory
 
+WORKERS = ("worker-1", "worker-2")
 NO_OP_SECONDS = 6.0
 RESCUE_SECONDS = 90.0
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(300)]
-
-
-WORKERS = ("worker-1", "worker-2")
 
 
 def has_started(yard: Yard, name: str, job_id: str) -> bool:
