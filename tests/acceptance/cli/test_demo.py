@@ -56,7 +56,10 @@ def test_the_line_to_paste_runs_a_job(platform_factory: PlatformFactory) -> None
     assert pasted.returncode == 0, pasted.stderr
     assert json.loads(pasted.stdout)["status"] == "succeeded"
     assert pages == [f"{mine.command_url}/docs", f"{mine.query_url}/docs"]
-    assert [httpx.get(page, trust_env=False).status_code for page in pages] == [200, 200]
+    assert [httpx.get(page, trust_env=False, timeout=30).status_code for page in pages] == [
+        200,
+        200,
+    ]
 
 
 @pytest.mark.drill

@@ -212,7 +212,10 @@ async def test_without_a_scanners_word_nothing_is_received(tmp_path: Path) -> No
     async def raw(request: Request) -> None:
         await receiver.raw(request, "acme", None)
 
-    async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
+    async with (
+        served(app) as url,
+        httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS) as client,
+    ):
         reply = await client.post("/raw", content=b"x" * 3_000_000)
     await blobs.close()
 

@@ -162,7 +162,7 @@ class Stage:
         reader = await self.jetstream.pull_subscribe("", stream=EVENTS_STREAM, config=config)
         found: list[tuple[int, bytes]] = []
         while len(found) < total:
-            for message in await reader.fetch(min(500, total - len(found)), timeout=5):
+            for message in await reader.fetch(min(500, total - len(found)), timeout=30):
                 found.append((message.metadata.sequence.stream, message.data))
         await reader.unsubscribe()
         return found

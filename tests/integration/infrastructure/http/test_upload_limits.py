@@ -257,7 +257,10 @@ async def test_a_full_disk_is_said_and_leaves_nothing(
 
         filler = small / "filler"
         filler.write_bytes(b"x" * (MIB + MIB // 2))
-        async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
+        async with (
+            served(app) as url,
+            httpx.AsyncClient(base_url=url, timeout=REPLY_SECONDS_MAX) as client,
+        ):
             # The first fails when its only block is written, the second in mid-stream.
             for size in (MIB - 1, 3 * MIB):
                 reply = await client.post("/raw", content=bytes_of(size))
