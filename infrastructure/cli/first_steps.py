@@ -3,9 +3,10 @@
 from infrastructure.cli.platform_plan import PlatformPlan
 
 TEXT = """
+  command API    {command}/docs
+  query API      {query}/docs
   administrator  {username}
   password       {password}
-  dashboard      {query}/
 
 Paste this to run a first job:
 

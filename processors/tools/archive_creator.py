@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr
 from processors.tools.archives import MEDIA_TYPES, ArchiveKind
 from processors.tools.base import (
     BaseTool,
+    Comparison,
     InvalidOptions,
     OutputFile,
     ToolInput,
@@ -66,6 +67,17 @@ class ArchiveCreator(BaseTool[ArchiveCreatorOptions]):
     output_formats: ClassVar[list[str]] = [MEDIA_TYPES[kind] for kind in KINDS.values()]
     limits = ToolLimits(inputs_max=50)
     modules = ("processors.tools.archive_writing",)
+    compares_with = (
+        Comparison(
+            "7-Zip",
+            "7z a archive.zip a.txt b.txt",
+            (
+                "The same files give the same bytes; 7z notes times, so that no two are the same.",
+                "There are no folders: every input is one file with a name that fits any system.",
+                "7z can add to an archive that is there; this makes a new one.",
+            ),
+        ),
+    )
     Options = ArchiveCreatorOptions
 
     async def validate(self, input_data: ToolInput, options: ArchiveCreatorOptions) -> bool:

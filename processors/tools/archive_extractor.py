@@ -10,6 +10,7 @@ from processors.tools.archives import INPUT_FORMATS, EmptyArchive, Entry, TooMan
 from processors.tools.base import (
     MIB,
     BaseTool,
+    Comparison,
     OutputFile,
     ToolInput,
     ToolLimits,
@@ -56,6 +57,18 @@ class ArchiveExtractor(BaseTool[ArchiveExtractorOptions]):
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
     limits = ToolLimits(outputs_bytes=512 * MIB, outputs_max=OUTPUTS_MAX)
     modules = ("processors.tools.archive_reading",)
+    compares_with = (
+        Comparison(
+            "7-Zip",
+            "7z x archive.zip",
+            (
+                "An archive with a link, a device or a path that leads outside is refused whole.",
+                "Bombs are ended by the bytes that come out; 7z unpacks until the disk is full.",
+                "Folders become part of the names, because outputs have no folders.",
+                "Empty files are left out and counted.",
+            ),
+        ),
+    )
     Options = ArchiveExtractorOptions
 
     async def process(self, input_data: ToolInput, options: ArchiveExtractorOptions) -> ToolResult:

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr
 from processors.tools.archives import INPUT_FORMATS, Entry
 from processors.tools.base import (
     BaseTool,
+    Comparison,
     OutputFile,
     ToolInput,
     ToolLimits,
@@ -56,6 +57,17 @@ class ArchiveLister(BaseTool[ArchiveListerOptions]):
     output_formats: ClassVar[list[str]] = list(MEDIA_TYPES.values())
     limits = ToolLimits()
     modules = ("processors.tools.archive_reading",)
+    compares_with = (
+        Comparison(
+            "7-Zip",
+            "7z l archive.zip",
+            (
+                "Links, devices and paths that lead outside are marked as dangerous.",
+                "A tar inside gzip is listed at once; 7z shows the tar and wants a second call.",
+                "7z knows RAR, ISO and more; here are ZIP, 7z, tar and what compresses one file.",
+            ),
+        ),
+    )
     Options = ArchiveListerOptions
 
     async def process(self, input_data: ToolInput, options: ArchiveListerOptions) -> ToolResult:

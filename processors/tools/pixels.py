@@ -64,7 +64,7 @@ def decoding() -> Iterator[None]:
         try:
             yield
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            raise DimensionsTooLarge(f"A picture may have {PIXELS_MAX} pixels.") from None
+            raise DimensionsTooLarge(f"A picture may have at most {PIXELS_MAX} pixels.") from None
 
 
 @contextmanager

@@ -14,10 +14,13 @@ from typing import Any
 from processors.tools.archive_creator import ArchiveCreator
 from processors.tools.archive_extractor import ArchiveExtractor
 from processors.tools.archive_lister import ArchiveLister
+from processors.tools.barcode_maker import BarcodeMaker
 from processors.tools.base import BaseTool, install_command
 from processors.tools.checksum import Checksum
+from processors.tools.code_reader import CodeReader
 from processors.tools.image_converter import ImageConverter
 from processors.tools.image_resizer import ImageResizer
+from processors.tools.media_info import MediaInfo
 from processors.tools.no_op import NoOp
 from processors.tools.pdf_compressor import PdfCompressor
 from processors.tools.pdf_decrypter import PdfDecrypter
@@ -26,6 +29,8 @@ from processors.tools.pdf_merger import PdfMerger
 from processors.tools.pdf_rotator import PdfRotator
 from processors.tools.pdf_splitter import PdfSplitter
 from processors.tools.pdf_to_text import PdfToText
+from processors.tools.qr_maker import QrMaker
+from processors.tools.subtitle_converter import SubtitleConverter
 from processors.tools.table_converter import TableConverter
 
 ENTRY_POINT_GROUP = "magictoolbox.tools"
@@ -36,9 +41,12 @@ BUILT_INS: tuple[type[AnyTool], ...] = (
     ArchiveCreator,
     ArchiveExtractor,
     ArchiveLister,
+    BarcodeMaker,
     Checksum,
+    CodeReader,
     ImageConverter,
     ImageResizer,
+    MediaInfo,
     NoOp,
     PdfCompressor,
     PdfDecrypter,
@@ -47,6 +55,8 @@ BUILT_INS: tuple[type[AnyTool], ...] = (
     PdfRotator,
     PdfSplitter,
     PdfToText,
+    QrMaker,
+    SubtitleConverter,
     TableConverter,
 )
 

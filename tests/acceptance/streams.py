@@ -7,7 +7,7 @@ from typing import Any
 import nats
 import psycopg
 
-READ_SECONDS = 30.0
+READ_SECONDS = 120.0
 PAGE = 500
 
 
@@ -77,7 +77,7 @@ async def _published(nats_url: str) -> dict[int, bytes]:
         async with asyncio.timeout(READ_SECONDS):
             consumer = await context.pull_subscribe("", stream="EVENTS")
             while len(bodies) < state.messages:
-                for message in await consumer.fetch(PAGE, timeout=5):
+                for message in await consumer.fetch(PAGE, timeout=30):
                     bodies[message.metadata.sequence.stream] = message.data
                     await message.ack()
         await consumer.unsubscribe()

@@ -18,7 +18,7 @@ from infrastructure.embedded import nats, postgres, valkey
 from tests.fixtures.platform import Platform
 
 FINAL = {"succeeded", "failed", "cancelled"}
-END_SECONDS = 60.0
+END_SECONDS = 120.0
 POLL_SECONDS = 0.05
 ACCEPTED = 202
 OK = 200
@@ -39,7 +39,7 @@ class Yard:
             self._token = self.platform.token()
         return {"Authorization": f"Bearer {self._token}"}
 
-    def client(self, seconds: float = 30.0) -> httpx.Client:
+    def client(self, seconds: float = 60.0) -> httpx.Client:
         """A client that sends the header along."""
         return httpx.Client(headers=self.headers(), timeout=seconds, trust_env=False)
 
@@ -127,7 +127,8 @@ class Yard:
     def query(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Ask PostgreSQL itself."""
         with psycopg.connect(self.database_url, row_factory=dict_row, autocommit=True) as session:
-            return session.execute(statement, values).fetchall()  # type: ignore[arg-type]
+            answer = session.execute(statement, values or None)  # type: ignore[arg-type]
+            return answer.fetchall() if answer.description else []
 
     @property
     def database_url(self) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -48,11 +49,17 @@ def test_the_line_to_paste_runs_a_job(platform_factory: PlatformFactory) -> None
     mine.start()
     wait_until(lambda: "curl" in mine.printed(), "there is no line to paste")
     (line,) = [line for line in mine.printed().splitlines() if "curl" in line]
+    pages = re.findall(r"^ +\w+ API +(\S+)$", mine.printed(), re.MULTILINE)
 
     pasted = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
 
     assert pasted.returncode == 0, pasted.stderr
     assert json.loads(pasted.stdout)["status"] == "succeeded"
+    assert pages == [f"{mine.command_url}/docs", f"{mine.query_url}/docs"]
+    assert [httpx.get(page, trust_env=False, timeout=30).status_code for page in pages] == [
+        200,
+        200,
+    ]
 
 
 @pytest.mark.drill

@@ -9,10 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from infrastructure.cli.services import SERVICES
 from infrastructure.embedded.orphans import read_pid
+from tests.fixtures.deadlines import wait_until
 from tests.fixtures.ordinary_user import give_to_ordinary_user, ordinary_user
 from tests.fixtures.platform import Platform, PlatformFactory
 
@@ -27,6 +29,17 @@ def up(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*command, *arguments], capture_output=True, text=True, timeout=REFUSAL_SECONDS
     )
+
+
+def addresses(pid: int) -> list[str]:
+    """Where that process answers: the APIs on their own port, and each on one for its health."""
+    sockets = psutil.Process(pid).net_connections("tcp")
+    listening = [each.laddr.port for each in sockets if each.status == psutil.CONN_LISTEN]
+    return [f"http://127.0.0.1:{port}" for port in listening]
+
+
+def status(url: str) -> int:
+    return httpx.get(url, trust_env=False, timeout=30).status_code
 
 
 def tools(platform: Platform) -> list[str]:
@@ -67,6 +80,18 @@ def test_each_process_is_a_child_of_its_own_with_a_log(platform: Platform) -> No
     assert [
         name for name in PROCESSES if not (platform.data_dir / f"logs/{name}.log").exists()
     ] == []
+
+
+@pytest.mark.parametrize("name", [name for name in PROCESSES if name not in SERVERS])
+def test_each_process_tells_that_it_lives_is_ready_and_what_it_counts(
+    platform: Platform, name: str
+) -> None:
+    found = addresses(platform.pid(name))
+
+    assert len(found) == (2 if name in ("command-api", "query-api") else 1)
+    for address in found:
+        wait_until(lambda a=address: status(f"{a}/ready") == 200, f"{name} is not ready")
+        assert [status(f"{address}/{page}") for page in ("health", "metrics")] == [200, 200]
 
 
 def test_a_second_up_on_the_same_folder_says_who_holds_it(platform: Platform) -> None:

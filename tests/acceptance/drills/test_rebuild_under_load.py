@@ -86,12 +86,12 @@ def test_read_models_that_somebody_emptied_come_back(platform_factory: PlatformF
         yard.wait_for_all(jobs)
         wait_until(lambda: is_caught_up(yard), "the projections do not catch up", 60)
         live = {table: rows(yard, table) for table in TABLES}
-        generation = yard.query(
+        generations = yard.query(
             "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables "
-            "WHERE schemaname = 'read_models' AND tablename LIKE 'job_summary%%'"
+            "WHERE schemaname = 'read_models' AND tablename LIKE 'job_summary%'"
         )
-        for table in generation:
-            yard.query(f"TRUNCATE {table['name']}; SELECT 1")
+        yard.query(f"TRUNCATE {', '.join(table['name'] for table in generations)}")
+        assert len(live["job_summary"]) == len(jobs)
 
         rebuild(yard)
 

@@ -305,7 +305,7 @@ async def test_cancel_ends_the_job_and_rings_its_worker(
     assert answer.status_code == 202, answer.text
     assert answer.json()["status"] == "cancelled"
     assert (await api.job(job_id)).status is JobStatus.CANCELLED
-    await heard.next_msg(timeout=10)
+    await heard.next_msg(timeout=30)
     first, last = await facts_of(api, job_id)
     assert isinstance(last, JobCancelled)
     assert last.correlation_id == first.correlation_id

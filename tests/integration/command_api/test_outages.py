@@ -165,7 +165,10 @@ async def test_a_command_api_starts_before_its_servers(
         redis_url=server_factory.valkey().url,
         blob_url=(tmp_path / "blobs").as_uri(),
     )
-    async with served(create_app(settings)) as url, httpx.AsyncClient(trust_env=False) as client:
+    async with (
+        served(create_app(settings)) as url,
+        httpx.AsyncClient(trust_env=False, timeout=60) as client,
+    ):
         assert (await client.get(f"{url}/health")).status_code == 200
         assert (await client.get(f"{url}/ready")).status_code == 503
         await asyncio.to_thread(own_postgres.start)

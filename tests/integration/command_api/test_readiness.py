@@ -13,8 +13,8 @@ import httpx
 from tests.fixtures.command_api import TOOLS, CommandApi
 from tests.fixtures.servers import Servers
 
-STOP_SECONDS = 30
-READY_SECONDS = 20
+STOP_SECONDS = 60
+READY_SECONDS = 60
 
 
 async def test_ready_tells_how_many_tools_there_are(

@@ -72,7 +72,7 @@ def test_root_gets_a_namespace_in_which_files_stay_its_own(tmp_path: Path) -> No
     assert choose_identity(tmp_path, Path(sys.executable)) == NAMESPACE
 
     script = 'id -u && touch "$0/made"'
-    done = run_as(NAMESPACE, "/bin/sh", "-c", script, str(tmp_path), seconds=10)
+    done = run_as(NAMESPACE, "/bin/sh", "-c", script, str(tmp_path), seconds=30)
 
     assert done.stdout == "1000\n"
     assert (tmp_path / "made").stat().st_uid == 0

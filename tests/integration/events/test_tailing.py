@@ -20,7 +20,7 @@ from infrastructure.postgres import Role, connect
 from tests.fixtures.events import origin, submitted_job
 
 WRITERS = 4
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 120
 
 
 @asynccontextmanager

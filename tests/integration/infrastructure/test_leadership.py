@@ -12,7 +12,7 @@ from infrastructure import leadership
 from infrastructure.leadership import Leadership, advisory_key
 from tests.fixtures.servers import ServerFactory
 
-SECONDS_MAX = 15.0
+SECONDS_MAX = 60.0
 
 
 @pytest.fixture

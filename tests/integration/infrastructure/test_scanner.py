@@ -28,10 +28,14 @@ from tests.fixtures.http import served
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 NOBODY = ClamdScanner(host="127.0.0.1", port=1)
+PATIENCE_SECONDS = 30.0
+IMPATIENCE_SECONDS = 0.3
 
 
 @asynccontextmanager
-async def server(behaviour: Behaviour) -> AsyncIterator[ClamdScanner]:
+async def server(
+    behaviour: Behaviour, seconds_max: float = PATIENCE_SECONDS
+) -> AsyncIterator[ClamdScanner]:
     """A scanner that talks to a server of that behaviour."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,7 +49,7 @@ async def server(behaviour: Behaviour) -> AsyncIterator[ClamdScanner]:
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     try:
-        yield ClamdScanner(host="127.0.0.1", port=port, verdict_seconds_max=0.3)
+        yield ClamdScanner(host="127.0.0.1", port=port, verdict_seconds_max=seconds_max)
     finally:
         listening.close()
 
@@ -117,7 +121,10 @@ async def test_silence_is_no_verdict() -> None:
         await read_stream(reader)
         await reader.read()
 
-    async with server(behave) as scanner, asyncio.timeout(5):
+    async with (
+        server(behave, IMPATIENCE_SECONDS) as scanner,
+        asyncio.timeout(PATIENCE_SECONDS),
+    ):
         with pytest.raises(ScannerUnavailable):
             await ask(scanner)
 
@@ -140,7 +147,7 @@ async def test_a_connection_that_breaks_is_no_verdict() -> None:
         await reader.readexactly(100)
         writer.transport.abort()
 
-    async with server(behave) as scanner, asyncio.timeout(5):
+    async with server(behave) as scanner:
         with pytest.raises(ScannerUnavailable):
             await ask(scanner, b"x" * 5_000_000)
 
@@ -205,7 +212,10 @@ async def test_without_a_scanners_word_nothing_is_received(tmp_path: Path) -> No
     async def raw(request: Request) -> None:
         await receiver.raw(request, "acme", None)
 
-    async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
+    async with (
+        served(app) as url,
+        httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS) as client,
+    ):
         reply = await client.post("/raw", content=b"x" * 3_000_000)
     await blobs.close()
 

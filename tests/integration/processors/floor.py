@@ -36,14 +36,14 @@ from infrastructure.settings import NatsSettings, PostgresSettings, SealingSetti
 from processors import clock_main, dispatcher_main, worker_main
 from tests.fixtures.events import origin
 
-DEADLINE_SECONDS: Final = 20.0
+DEADLINE_SECONDS: Final = 45.0
 POLL_SECONDS: Final = 0.01
 SEALING_KEY: Final = "only-for-tests-0123456789abcdef0123"
 TOOLS: Final = "tests.factories.tools:registry"
 ROOT: Final = Path(__file__).parents[3]
 QUICK: Final = {
     "beat_seconds": 0.1,
-    "lease_seconds": 0.8,
+    "lease_seconds": 1.6,
     "sweep_seconds": 0.1,
     "offer_seconds": 0.3,
     "persist_seconds": 0.05,
@@ -303,9 +303,9 @@ class Floor:
 
     async def open(self) -> None:
         await self.broker.start()
-        assert await self.broker.wait_connected(10)
+        assert await self.broker.wait_connected(30)
         await self.declare()
-        settings = PostgresSettings(database_url=self.database_url, database_timeout_seconds=5.0)
+        settings = PostgresSettings(database_url=self.database_url, database_timeout_seconds=20.0)
         self._pool = await create_pool(settings, Role.COMMAND_API)
         self._repository = open_repository(
             settings, Role.COMMAND_API, self._pool, lambda _: self.broker.ring(LOG_APPENDED)
@@ -315,7 +315,7 @@ class Floor:
         for process in self._processes:
             process.send_signal(signal.SIGKILL)
             process.send_signal(signal.SIGCONT)
-            process.wait(10)
+            process.wait(30)
         for service in reversed(self._services):
             await service.cut()
         await self.repository.close()

@@ -24,7 +24,7 @@ async def test_a_job_of_a_killed_worker_runs_again(floor: Floor) -> None:
     await floor.dispatcher()
     await floor.clock()
     killed = floor.worker_process()
-    job = await started_on(floor, killed, seconds=1.0)
+    job = await started_on(floor, killed, seconds=2.0)
 
     killed.kill()
     floor.worker_process()
@@ -38,7 +38,7 @@ async def test_a_frozen_worker_that_wakes_changes_nothing(floor: Floor) -> None:
     await floor.dispatcher()
     await floor.clock()
     frozen = floor.worker_process()
-    job = await started_on(floor, frozen, seconds=0.5)
+    job = await started_on(floor, frozen, seconds=2.0)
 
     frozen.send_signal(signal.SIGSTOP)
     await floor.until_topic(job, "attempt_expired")
@@ -64,7 +64,7 @@ async def test_a_process_that_is_told_to_leave_hands_its_job_back(floor: Floor) 
     job = await started_on(floor, leaving, seconds=60.0)
 
     leaving.send_signal(signal.SIGTERM)
-    code = await asyncio.to_thread(leaving.wait, 20)
+    code = await asyncio.to_thread(leaving.wait, 60)
 
     assert code == 0
     assert await floor.topics(job) == ["submitted", "attempt_started", "attempt_handed_back"]
@@ -77,7 +77,7 @@ async def test_the_log_of_a_worker_tells_of_a_job_by_its_request(floor: Floor) -
     job = await floor.until_status(await floor.submit("no-op"), SUCCEEDED)
 
     process.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(process.wait, 20) == 0
+    assert await asyncio.to_thread(process.wait, 60) == 0
 
     lines = said(floor.folder / "worker.log")
     told = [line for line in lines if line.get("job_id") == str(job.id)]

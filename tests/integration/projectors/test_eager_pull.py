@@ -18,7 +18,7 @@ from tests.integration.projectors.running import until
 
 STREAM, CONSUMER = "PULLED", "puller"
 BATCH = 100
-LONG_SECONDS = 10.0
+LONG_SECONDS = 60.0
 
 
 @pytest.fixture

@@ -11,11 +11,17 @@ from events.contracts.tool import tool_id
 from query_api import waiting
 from tests.fixtures.query_api import AuthHeaders, World
 
-LONG = 20.0
+LONG = 60.0
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a position as long as a busy machine may take."""
+    monkeypatch.setattr(waiting, "WAIT_SECONDS_MAX", LONG)
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(unhurried: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up on a position after a moment."""
     monkeypatch.setattr(waiting, "WAIT_SECONDS_MAX", 0.1)
 

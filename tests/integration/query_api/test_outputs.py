@@ -124,7 +124,10 @@ async def test_a_head_request_tells_the_size_and_sends_nothing(
     url = await output_of_new_job(world)
     headers = await auth_headers() | {"Range": "bytes=0-9"}
 
-    async with served(create_app(query_settings)) as address, httpx.AsyncClient() as client:
+    async with (
+        served(create_app(query_settings)) as address,
+        httpx.AsyncClient(timeout=60) as client,
+    ):
         answer = await client.head(f"{address}/api/v1{url}", headers=headers)
         job = await client.head(f"{address}/api/v1{url.partition('/outputs')[0]}", headers=headers)
 

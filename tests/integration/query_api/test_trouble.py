@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from infrastructure.metrics import REGISTRY
-from query_api import live_status, reader
+from query_api import lifespan, live_status, reader
 from query_api.app import create_app
 from query_api.settings import QueryApiSettings
 from tests.fixtures.databases import DatabaseFactory
@@ -81,7 +81,7 @@ async def test_without_nats_a_long_poll_still_ends(
     await world.start(job_id)
     await world.project()
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert (await asking).json()["status"] == "running"
 
 
@@ -90,7 +90,10 @@ async def test_a_redis_that_hangs_slows_one_answer_and_not_every_one(
     world: World,
     auth_headers: AuthHeaders,
     server_factory: ServerFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(live_status, "READ_SECONDS_MAX", 1.0)
+    monkeypatch.setattr(lifespan, "REDIS_SECONDS_MAX", 1.0)
     valkey = server_factory.valkey()
     valkey.start()
     job_id = await world.submit()
@@ -197,7 +200,7 @@ async def test_more_readers_than_the_pool_serves_in_time_are_sent_away(
                 asyncio.create_task(client.get(f"/jobs/{job_id}", headers=headers))
                 for _ in range(3)
             ]
-            ended = asyncio.as_completed(asking, timeout=20)
+            ended = asyncio.as_completed(asking, timeout=60)
             sent_away = [(await next(ended)).status_code for _ in range(2)]
             metrics = (await client.get("http://query.test/metrics")).text
         served = (await next(ended)).status_code

@@ -34,7 +34,7 @@ class Beats:
 
     async def next(self) -> None:
         self._next.clear()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self._next.wait()
 
 

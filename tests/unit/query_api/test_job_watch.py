@@ -20,7 +20,7 @@ from query_api.queries.applied import Applied
 from query_api.queries.jobs import JobRow
 from tests.fixtures.events import NOON, submitted_job
 
-LONG = 20.0
+LONG = 60.0
 POSITION = 77
 
 

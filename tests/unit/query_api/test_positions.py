@@ -14,7 +14,7 @@ from query_api.errors import Unavailable
 from query_api.positions import AppliedPositions
 
 BOTH = ("job_summary", "job_timeline")
-LONG = 20.0
+LONG = 60.0
 
 
 class Checkpoints:

@@ -23,7 +23,7 @@ from infrastructure.periodic import ServiceLoop
 from infrastructure.postgres import Role
 from infrastructure.settings import NatsSettings, PostgresSettings
 
-DEADLINE_SECONDS: Final = 30.0
+DEADLINE_SECONDS: Final = 60.0
 POLL: Final = 0.02
 AWAY: tuple[type[BaseException], ...] = (*UNAVAILABLE, NotFoundError)
 TOPIC: Final = "magictoolbox.job.submitted"
@@ -162,7 +162,7 @@ class Stage:
         reader = await self.jetstream.pull_subscribe("", stream=EVENTS_STREAM, config=config)
         found: list[tuple[int, bytes]] = []
         while len(found) < total:
-            for message in await reader.fetch(min(500, total - len(found)), timeout=5):
+            for message in await reader.fetch(min(500, total - len(found)), timeout=30):
                 found.append((message.metadata.sequence.stream, message.data))
         await reader.unsubscribe()
         return found

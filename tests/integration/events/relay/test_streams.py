@@ -129,7 +129,7 @@ async def test_a_projector_of_faststream_leaves_stream_and_consumer_as_they_are(
     await reactor.start()
     try:
         await jetstream.publish(SUBJECT, b"{}")
-        assert await asyncio.wait_for(heard.get(), 10) == b"{}"
+        assert await asyncio.wait_for(heard.get(), 30) == b"{}"
     finally:
         await reactor.stop()
 
@@ -145,7 +145,7 @@ async def test_one_answer_of_a_reader_stands_for_all_before_it(
         await jetstream.publish(SUBJECT, b"{}")
     reader = await jetstream.pull_subscribe_bind(DISPATCHER.name, stream=EVENTS_STREAM)
 
-    messages = await reader.fetch(10, timeout=5)
+    messages = await reader.fetch(10, timeout=30)
     await messages[-1].ack_sync()
 
     info = await jetstream.consumer_info(EVENTS_STREAM, DISPATCHER.name)
@@ -162,7 +162,7 @@ async def test_each_queue_has_its_own_workers(
 
     name = worker_consumer("night").name
     night = await jetstream.pull_subscribe_bind(name, stream=READY_STREAM)
-    [message] = await night.fetch(1, timeout=5)
+    [message] = await night.fetch(1, timeout=30)
     await message.ack_sync()
 
     assert message.data == b"job"

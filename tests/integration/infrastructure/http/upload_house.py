@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from tests.fixtures.waiting import eventually
 TENANT = "acme"
 MIB = 1024 * 1024
 UPLOAD_MAX = 4 * MIB
-REPLY_SECONDS_MAX = 20.0
+REPLY_SECONDS_MAX = 60.0
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,38 @@ def media_types() -> MediaTypes:
 
 @pytest.fixture
 async def house(tmp_path: Path, media_types: MediaTypes) -> AsyncIterator[House]:
-    blobs = DiskBlobStore(tmp_path / "blobs")
+    """A house that waits for an upload as long as a busy machine may take."""
+    async with opened(tmp_path, media_types) as made:
+        yield made
+
+
+@pytest.fixture
+async def house_of_short_pauses(tmp_path: Path, media_types: MediaTypes) -> AsyncIterator[House]:
+    """A house that gives an upload up as soon as it stalls."""
+    async with opened(tmp_path, media_types, upload_idle_seconds=0.5) as made:
+        yield made
+
+
+@pytest.fixture
+async def house_of_short_uploads(tmp_path: Path, media_types: MediaTypes) -> AsyncIterator[House]:
+    """A house in which an upload must be over soon."""
+    async with opened(tmp_path, media_types, upload_seconds_max=1.0) as made:
+        yield made
+
+
+@asynccontextmanager
+async def opened(folder: Path, media_types: MediaTypes, **limits: float) -> AsyncIterator[House]:
+    """A house with these limits of time."""
+    blobs = DiskBlobStore(folder / "blobs")
     settings = UploadSettings(
         _env_file=None,
-        max_upload_size=UPLOAD_MAX,
-        upload_files_max=3,
-        upload_idle_seconds=0.5,
-        upload_seconds_max=2.0,
+        **{
+            "max_upload_size": UPLOAD_MAX,
+            "upload_files_max": 3,
+            "upload_idle_seconds": REPLY_SECONDS_MAX,
+            "upload_seconds_max": 2 * REPLY_SECONDS_MAX,
+            **limits,
+        },
     )
     receiver = UploadReceiver(settings, blobs, NoScanner(), media_types)
     app = create_api(title="t", version="1", description="d", readiness=Readiness())
@@ -104,7 +130,7 @@ async def house(tmp_path: Path, media_types: MediaTypes) -> AsyncIterator[House]
             raise Problem(422, "BAD_OPTION", "No.")
 
     async with served(app) as url:
-        yield House(url, tmp_path / "blobs", blobs)
+        yield House(url, folder / "blobs", blobs)
     await blobs.close()
 
 

@@ -1,6 +1,7 @@
 """The tools for tables, documents, archives and media, behind all walls of this machine."""
 
 import io
+import wave
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import segno
 
 from processors.sandbox.run import ToolOutcome, ToolRun
 from processors.sandbox.runner import INSTALLED, Sandbox
@@ -33,10 +35,33 @@ def zipped(**contents: bytes) -> bytes:
     return stream.getvalue()
 
 
+def qr_code(text: str) -> bytes:
+    stream = io.BytesIO()
+    segno.make(text).save(stream, kind="png", scale=4)
+    return stream.getvalue()
+
+
+def sound() -> bytes:
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as target:
+        target.setnchannels(1)
+        target.setsampwidth(2)
+        target.setframerate(8_000)
+        target.writeframes(bytes(8_000))
+    return stream.getvalue()
+
+
+SRT = b"1\n00:00:01,000 --> 00:00:02,000\nHello\n"
+
 REAL: dict[str, Case] = {
     "archive-creator": (b"hello", "text/plain", {"output_format": "7z", "password": "x"}),
     "archive-extractor": (zipped(a=b"hello"), "application/zip", {}),
     "archive-lister": (zipped(a=b"hello"), "application/zip", {}),
+    "barcode-maker": (b"HELLO", "text/plain", {}),
+    "code-reader": (qr_code("hello"), "image/png", {}),
+    "media-info": (sound(), "audio/x-wav", {}),
+    "qr-maker": (b"hello", "text/plain", {}),
+    "subtitle-converter": (SRT, "text/plain", {}),
 }
 BAD: dict[str, tuple[str, Case]] = {
     "archive-extractor": ("ARCHIVE_BOMB", (zipped(a=bytes(40 * 1024**2)), OCTETS, {})),

@@ -27,7 +27,7 @@ from tests.integration.processors.sandbox.boxes import started
 
 REGISTRY = "tests.integration.processors.sandbox.hostile_tools:registry"
 THREADED = "tests.integration.processors.sandbox.hostile_tools:registry_with_threads"
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 TOOLS = hostile_tools.registry()
 
 

@@ -18,4 +18,4 @@ def answer() -> str:
     """Ask the thread; it would be silent in a fork of a process that had started it."""
     reply: queue.Queue[str] = queue.Queue()
     questions.put(reply)
-    return reply.get(timeout=5)
+    return reply.get(timeout=20)

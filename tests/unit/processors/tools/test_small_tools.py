@@ -74,13 +74,13 @@ async def test_hashing_does_not_block_and_ends_when_it_is_cancelled(tmp_path: Pa
 
     input_data = ToolInput((file,), tmp_path, tell)
     task = asyncio.create_task(Checksum().process(input_data, ChecksumOptions()))
-    await asyncio.wait_for(begun.wait(), 10)
+    await asyncio.wait_for(begun.wait(), 30)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
     # The default executor keeps its threads; none of them hashes on.
-    await asyncio.wait_for(asyncio.to_thread(lambda: None), 10)
+    await asyncio.wait_for(asyncio.to_thread(lambda: None), 30)
     assert threading.active_count() <= before + 2
 
 
