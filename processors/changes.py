@@ -21,6 +21,19 @@ class State(StrEnum):
     """For a time."""
 
 
+class Timer(StrEnum):
+    """What the clock may have to do at a time, beside what jobs and files ask for themselves."""
+
+    WAIT = "wait"
+    """End a job that nobody has started."""
+    SCHEDULE = "schedule"
+    """Submit the job of a schedule."""
+
+
+TimerKey = tuple[Timer, UUID]
+"""A timer, and the aggregate that it is about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """Where one event took a job."""
@@ -47,6 +60,8 @@ class WaitingJob:
     priority: int
     tool: str
     timeout_seconds: float
+    queue_seconds_max: float | None = None
+    """How long it may wait for its first start; None: for ever."""
 
 
 @dataclass(slots=True)
@@ -72,12 +87,15 @@ class Changes:
     results_gone: set[UUID] = field(default_factory=set)
     uploads: dict[UUID, datetime] = field(default_factory=dict)
     uploads_gone: set[UUID] = field(default_factory=set)
+    timers: dict[TimerKey, datetime] = field(default_factory=dict)
+    timers_gone: set[TimerKey] = field(default_factory=set)
 
     def __len__(self) -> int:
         """How many rows it touches."""
         jobs = len(self.rows) + len(self.steps) + len(self.ended)
         results = len(self.results) + len(self.results_gone)
-        return jobs + results + len(self.uploads) + len(self.uploads_gone)
+        timers = len(self.timers) + len(self.timers_gone)
+        return jobs + results + len(self.uploads) + len(self.uploads_gone) + timers
 
     def enter(self, row: JobRow) -> None:
         """A job came in, or came back."""
@@ -92,6 +110,9 @@ class Changes:
         if row is None:
             self.steps[job_id] = _after(self.steps.get(job_id), step)
             return
+        if step.state is State.RUNNING:
+            # A row that is in the tables already takes its timer with it; see PERSIST.
+            self.drop_timer(Timer.WAIT, job_id, was_written=not row.is_first)
         row.step = step
         row.place = row.place if step.place is None else step.place
         row.lease = row.lease if step.lease is None else step.lease
@@ -100,6 +121,7 @@ class Changes:
         """A job has ended."""
         row = self.rows.pop(job_id, None)
         self.steps.pop(job_id, None)
+        self.timers.pop((Timer.WAIT, job_id), None)
         if row is None or not row.is_first:
             self.ended.add(job_id)
 
@@ -121,6 +143,17 @@ class Changes:
         """The upload is given up."""
         self.uploads.pop(upload_id, None)
         self.uploads_gone.add(upload_id)
+
+    def set_timer(self, timer: Timer, subject_id: UUID, at: datetime) -> None:
+        """Something may have to be done about it then."""
+        self.timers_gone.discard((timer, subject_id))
+        self.timers[timer, subject_id] = at
+
+    def drop_timer(self, timer: Timer, subject_id: UUID, *, was_written: bool = True) -> None:
+        """There is nothing to be done about it any more."""
+        self.timers.pop((timer, subject_id), None)
+        if was_written:
+            self.timers_gone.add((timer, subject_id))
 
 
 def _after(earlier: Step | None, step: Step) -> Step:

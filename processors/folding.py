@@ -5,7 +5,7 @@ tables. Events that say nothing about work are not even decoded.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from events.contracts import upload as uploads
 from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
 from events.store.codec import Codec
-from processors.changes import Changes, JobRow, State, Step, WaitingJob
+from processors.changes import Changes, JobRow, State, Step, Timer, WaitingJob
 from processors.queues import Queues, Runnable
 
 GOES_ON: Final = frozenset(
@@ -47,6 +47,7 @@ class Folding:
             facts.JobDue.TOPIC: self._due,
             facts.JobReopened.TOPIC: self._reopened,
             facts.JobCancelled.TOPIC: self._cancelled,
+            facts.JobWaitExpired.TOPIC: self._cancelled,
             facts.JobResultExpired.TOPIC: self._result_expired,
             uploads.UploadReceived.TOPIC: self._upload_received,
             uploads.UploadExpired.TOPIC: self._upload_expired,
@@ -80,6 +81,7 @@ class Folding:
         else:
             step = _step(row, State.DUE, due_at=datetime.fromisoformat(fact.run_at))
         self.changes.enter(JobRow(job, step, place=row.position, is_first=True))
+        self._may_wait(job, datetime.fromisoformat(fact.run_at) if fact.run_at else row.recorded_at)
         if fact.run_at is None:
             self._queues.add(job.queue, _runnable(row, row.position))
 
@@ -125,9 +127,10 @@ class Folding:
         known = self._before(row)
         step = _step(row, State.QUEUED, place=row.position)
         self.changes.enter(JobRow(known.job, step, place=row.position))
+        self._may_wait(known.job, row.recorded_at)
         self._queues.add(known.job.queue, _runnable(row, row.position))
 
-    def _cancelled(self, row: RecordedRow, fact: facts.JobCancelled) -> None:
+    def _cancelled(self, row: RecordedRow, fact: AnyFact) -> None:
         self._queues.remove(row.originator_id)
         self.changes.end(row.originator_id)
 
@@ -139,6 +142,11 @@ class Folding:
 
     def _upload_expired(self, row: RecordedRow, fact: uploads.UploadExpired) -> None:
         self.changes.drop_upload(row.originator_id)
+
+    def _may_wait(self, job: WaitingJob, since: datetime) -> None:
+        if job.queue_seconds_max is not None:
+            until = since + timedelta(seconds=job.queue_seconds_max)
+            self.changes.set_timer(Timer.WAIT, job.job_id, until)
 
     def _before(self, row: RecordedRow) -> JobRow:
         """What is known of a job that comes back."""
@@ -157,6 +165,7 @@ def waiting_job(row: RecordedRow, fact: facts.JobSubmitted) -> WaitingJob:
         priority=fact.priority,
         tool=fact.tool,
         timeout_seconds=fact.timeout_seconds,
+        queue_seconds_max=fact.queue_seconds_max,
     )
 
 

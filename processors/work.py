@@ -86,7 +86,8 @@ class PostgresWork:
     async def persist(self, changes: Changes, after: int, position: int) -> None:
         """See `WorkStore.persist`."""
         if changes:
-            values = (*_rows(changes), *_steps(changes), *_rest(changes))
+            budgets = [row.job.queue_seconds_max for row in changes.rows.values()]
+            values = (*_rows(changes), *_steps(changes), *_rest(changes), budgets)
             moved = await self._session.fetch(
                 sql.PERSIST, CHECKPOINT_NAME, after, position, *values
             )
@@ -174,6 +175,11 @@ def _rest(changes: Changes) -> tuple[list[Any], ...]:
         list(changes.uploads),
         list(changes.uploads.values()),
         list(changes.uploads_gone),
+        [timer.value for timer, _ in changes.timers],
+        [subject_id for _, subject_id in changes.timers],
+        list(changes.timers.values()),
+        [timer.value for timer, _ in changes.timers_gone],
+        [subject_id for _, subject_id in changes.timers_gone],
     )
 
 
@@ -189,6 +195,7 @@ def _job_row(row: asyncpg.Record) -> JobRow:
         priority=row["priority"],
         tool=row["tool"],
         timeout_seconds=row["timeout_seconds"],
+        queue_seconds_max=row["queue_seconds_max"],
     )
     since: datetime = row["since"]
     step = Step(State(row["state"]), row["version"], row["position"], since)

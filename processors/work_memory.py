@@ -11,7 +11,7 @@ from uuid import UUID
 
 from events.store.log import Log
 from infrastructure.clock import Clock
-from processors.changes import Changes, JobRow, State, Step
+from processors.changes import Changes, JobRow, State, Step, Timer, TimerKey
 from processors.lease import Held
 from processors.queues import Runnable
 from processors.silence import Pulse
@@ -38,6 +38,7 @@ class MemoryWork:
         self.jobs: dict[UUID, JobRow] = {}
         self.results: dict[UUID, datetime] = {}
         self.uploads: dict[UUID, datetime] = {}
+        self.timers: dict[TimerKey, datetime] = {}
 
     async def standing(self, front_max: int) -> Standing:
         """See `WorkStore.standing`."""
@@ -67,6 +68,12 @@ class MemoryWork:
             self.results.pop(job_id, None)
         for upload_id in changes.uploads_gone:
             self.uploads.pop(upload_id, None)
+        started = (j for j, step in changes.steps.items() if step.state is State.RUNNING)
+        for job_id in (*changes.ended, *started):
+            self.timers.pop((Timer.WAIT, job_id), None)
+        for key in changes.timers_gone:
+            self.timers.pop(key, None)
+        self.timers |= changes.timers
 
     async def find(self, job_ids: Sequence[UUID]) -> Mapping[UUID, JobRow]:
         """See `WorkStore.find`."""
@@ -107,11 +114,14 @@ class MemorySweeps:
             for job_id, row in jobs.items()
             if row.step.state is State.DUE and row.step.due_at is not None
         }
-        later = [due_at for due_at in waiting.values() if due_at > now]
+        timers = self._work.timers
+        later = [at for at in (*waiting.values(), *timers.values()) if at > now]
         return Found(
             due=_over(waiting, now, most),
             results=_over(self._work.results, now, most),
             uploads=_over(self._work.uploads, now, most),
+            waits=_over(_of(Timer.WAIT, timers), now, most),
+            schedules=_over(_of(Timer.SCHEDULE, timers), now, most),
             pulses=self._pulses()[:running_max],
             next_due_seconds=(min(later) - now).total_seconds() if later else None,
         )
@@ -172,3 +182,7 @@ def _over(times: Mapping[UUID, datetime], now: datetime, most: int) -> list[UUID
     """Those whose time has come, the earliest first."""
     over = [job_id for job_id, moment in times.items() if moment <= now]
     return sorted(over, key=lambda job_id: times[job_id])[:most]
+
+
+def _of(timer: Timer, timers: Mapping[TimerKey, datetime]) -> dict[UUID, datetime]:
+    return {subject_id: at for (kind, subject_id), at in timers.items() if kind is timer}

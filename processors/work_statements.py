@@ -8,7 +8,7 @@ from typing import Final
 
 _JOB: Final = (
     "job_id, tenant, queue, priority, tool, timeout_seconds, state, version, position,"
-    " place, since, due_at, lease, worker"
+    " place, since, due_at, lease, worker, queue_seconds_max"
 )
 
 MOVE: Final = """
@@ -24,11 +24,12 @@ WITH moved AS (
 ), entered AS (
     INSERT INTO work.jobs ({_JOB})
     SELECT e.job_id, e.tenant, e.queue, e.priority, e.tool, e.timeout_seconds, e.state, e.version,
-           e.position, e.place, e.since, e.due_at, e.lease, e.worker
+           e.position, e.place, e.since, e.due_at, e.lease, e.worker,
+           e.queue_seconds_max
       FROM moved, unnest(
            $4::uuid[], $5::text[], $6::text[], $7::int[], $8::text[], $9::float8[], $10::text[],
            $11::bigint[], $12::bigint[], $13::bigint[], $14::timestamptz[], $15::timestamptz[],
-           $16::int[], $17::text[])
+           $16::int[], $17::text[], $39::float8[])
            AS e ({_JOB})
         ON CONFLICT (job_id) DO UPDATE
        SET state = EXCLUDED.state, version = EXCLUDED.version, position = EXCLUDED.position,
@@ -58,6 +59,17 @@ WITH moved AS (
         ON CONFLICT (upload_id) DO UPDATE SET expires_at = EXCLUDED.expires_at
 ), uploads_gone AS (
     DELETE FROM work.uploads u USING moved WHERE u.upload_id = ANY($33::uuid[])
+), timers AS (
+    INSERT INTO work.timers (timer, subject_id, at)
+    SELECT t.* FROM moved, unnest($34::text[], $35::uuid[], $36::timestamptz[]) AS t
+        ON CONFLICT (timer, subject_id) DO UPDATE SET at = EXCLUDED.at
+), timers_gone AS (
+    DELETE FROM work.timers t USING moved, (
+           SELECT 'wait', job_id FROM unnest($27::uuid[]) AS e (job_id)
+           UNION SELECT 'wait', job_id FROM unnest($18::uuid[], $19::text[]) AS s (job_id, state)
+                  WHERE state = 'running'
+           UNION SELECT * FROM unnest($37::text[], $38::uuid[])) AS g (timer, subject_id)
+     WHERE t.timer = g.timer AND t.subject_id = g.subject_id
 )
 SELECT position FROM moved
 """
@@ -88,7 +100,7 @@ SELECT job_id, version, place, since FROM work.jobs
 
 RESET: Final = """
 WITH jobs AS (DELETE FROM work.jobs), results AS (DELETE FROM work.results),
-     uploads AS (DELETE FROM work.uploads)
+     uploads AS (DELETE FROM work.uploads), timers AS (DELETE FROM work.timers)
 UPDATE work.checkpoints SET position = 0, moved_at = clock_timestamp() WHERE name = $1
 """
 """Forgets everything but the leases, so that the log is folded anew from its beginning."""
@@ -109,10 +121,19 @@ UNION ALL
 (SELECT 'upload', upload_id, NULL, NULL, NULL
    FROM work.uploads WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1)
 UNION ALL
-(SELECT 'next', NULL, NULL, NULL, extract(epoch FROM due_at - clock_timestamp())
-   FROM work.jobs WHERE state = 'due' AND due_at > clock_timestamp() ORDER BY due_at LIMIT 1)
+(SELECT timer, subject_id, NULL, NULL, NULL
+   FROM work.timers WHERE timer = 'wait' AND at <= clock_timestamp() ORDER BY at LIMIT $1)
+UNION ALL
+(SELECT timer, subject_id, NULL, NULL, NULL
+   FROM work.timers WHERE timer = 'schedule' AND at <= clock_timestamp() ORDER BY at LIMIT $1)
+UNION ALL
+(SELECT 'next', NULL, NULL, NULL, extract(epoch FROM least(
+        (SELECT min(due_at) FROM work.jobs WHERE state = 'due' AND due_at > clock_timestamp()),
+        (SELECT min(at) FROM work.timers WHERE timer = 'wait' AND at > clock_timestamp()),
+        (SELECT min(at) FROM work.timers WHERE timer = 'schedule' AND at > clock_timestamp())
+        ) - clock_timestamp()))
 """
-"""Everything the clock looks at, in one round trip; `next` tells when the next job falls due."""
+"""Everything the clock looks at, in one round trip; `next` tells when there is more to do."""
 
 BEAT: Final = """
 WITH held AS (

@@ -34,6 +34,16 @@ class JobSubmitted(FirstFact):
     timeout_seconds: float
     retention_seconds: int
     """How long the outputs are kept after success."""
+    queue_seconds_max: float | None = None
+    """How long it may wait for its first start once it is queued; None: for ever."""
+    retry: dict[str, Any] | None = None
+    """How the tool's patience differs from the default one; see `RetryPolicy.terms`."""
+    reservation: str | None = None
+    """The id of the reservation that it took, if it is to be unique."""
+    schedule: str | None = None
+    """The id of the schedule that submitted it."""
+    tick: str | None = None
+    """The time of that schedule's plan that it stands for (ISO 8601, UTC)."""
 
 
 class AttemptStarted(Fact):
@@ -106,6 +116,15 @@ class JobDue(Fact):
     """The time of a scheduled or retrying job has come: it is queued."""
 
     TOPIC: ClassVar[str] = "magictoolbox.job.due"
+
+
+class JobWaitExpired(Fact):
+    """Nobody started the job within the time that it was allowed to wait: it has failed."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.wait_expired"
+
+    waited_seconds: float
+    """How long it was allowed to."""
 
 
 class JobCancelled(Fact):

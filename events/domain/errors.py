@@ -68,6 +68,18 @@ class JobNotDue(DomainError):
     code = "JOB_NOT_DUE"
 
 
+class JobNotUnique(DomainError):
+    """Another job holds the key that this one needs."""
+
+    code = "JOB_NOT_UNIQUE"
+
+
+class JobMayWait(DomainError):
+    """The job is not waiting for its first start, or may still wait."""
+
+    code = "JOB_MAY_WAIT"
+
+
 class ResultNotExpirable(DomainError):
     """The job has no result that could expire."""
 

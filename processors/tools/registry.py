@@ -6,7 +6,7 @@ stops the others.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any
@@ -15,7 +15,7 @@ from processors.tools.archive_creator import ArchiveCreator
 from processors.tools.archive_extractor import ArchiveExtractor
 from processors.tools.archive_lister import ArchiveLister
 from processors.tools.barcode_maker import BarcodeMaker
-from processors.tools.base import BaseTool, install_command
+from processors.tools.base import BaseTool, ToolRetries, install_command
 from processors.tools.checksum import Checksum
 from processors.tools.code_reader import CodeReader
 from processors.tools.image_converter import ImageConverter
@@ -78,6 +78,10 @@ class ToolOffer:
     trusted: bool
     available: bool
     unavailable_reason: str | None
+    cacheable: bool = False
+    names_matter: bool = True
+    retry: dict[str, Any] | None = None
+    """How its patience differs from the default one; None: it does not."""
 
 
 class ToolNotFound(LookupError):
@@ -173,7 +177,15 @@ def offer_of(tool: AnyTool, unavailable_reason: str | None = None) -> ToolOffer:
         trusted=tool.trusted,
         available=unavailable_reason is None,
         unavailable_reason=unavailable_reason,
+        cacheable=tool.cacheable,
+        names_matter=tool.names_matter,
+        retry=_differing(tool.retries),
     )
+
+
+def _differing(retries: ToolRetries) -> dict[str, Any] | None:
+    default, own = asdict(ToolRetries()), asdict(retries)
+    return {name: value for name, value in own.items() if value != default[name]} or None
 
 
 def offer_of_broken(name: str, reason: str) -> ToolOffer:

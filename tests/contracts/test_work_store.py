@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from processors.changes import Changes, JobRow, State, Step, WaitingJob
+from processors.changes import Changes, JobRow, State, Step, Timer, WaitingJob
 from processors.folding import Folding
 from processors.look_up import known_jobs
 from processors.queues import Queues
@@ -149,6 +149,8 @@ async def test_postgres_and_memory_fold_a_log_to_equal_tables(
     assert {each: summary(row) for each, row in in_postgres.items()} == {
         each: summary(row) for each, row in memory_work.jobs.items()
     }
+    assert len(memory_work.timers) > 5
+    assert await timers(database_url) == memory_work.timers
     assert await tables(database_url) == {
         "jobs": len(ids),
         "results": len(memory_work.results),
@@ -169,6 +171,15 @@ async def test_a_rebuild_gives_equal_tables(
     assert position == len(rows)
     assert before, "some jobs are still at work"
     assert await postgres_work.find([row.originator_id for row in rows]) == before
+
+
+async def timers(url: str) -> dict[tuple[Timer, UUID], datetime]:
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch("SELECT timer, subject_id, at FROM work.timers")
+        return {(Timer(row[0]), UUID(int=row[1].int)): row[2] for row in rows}
+    finally:
+        await connection.close()
 
 
 def summary(row: JobRow) -> tuple[object, ...]:

@@ -70,6 +70,8 @@ class Histories:
             label_tokens=tokens,
             attempts_max=self.random.randrange(1, 4),
             retention_seconds=self.random.choice((1, 10**6)),
+            queue_seconds_max=self.random.choice((None, None, 60.0)),
+            schedule=self.new_id() if self.random.random() < 0.1 else None,
         )
         return Job.submit(self.new_id(), request, self.origin(self.random.choice(TENANTS)))
 
@@ -80,6 +82,8 @@ class Histories:
             job.refuse_outcome(job.lease, "succeeded", "worker:9", origin)
         elif job.status is JobStatus.RUNNING:
             self._end_attempt(job, origin)
+        elif job.wait_until and job.status is JobStatus.QUEUED and job.wait_until <= origin.at:
+            job.expire_wait(origin)
         elif job.status is JobStatus.QUEUED and self.random.random() < 0.9:
             job.start_attempt(f"worker:{self.random.randrange(3)}", "process", origin)
         elif job.status in (JobStatus.SCHEDULED, JobStatus.RETRYING):
