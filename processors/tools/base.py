@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -145,6 +145,20 @@ class Comparison:
     """What one of the two does and the other does not, in whole sentences."""
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An executable that comes inside a Python package; see `processors.tools.programs`."""
+
+    name: str
+    package: str
+    """The package that brings it."""
+    pattern: str
+    """Its path within the package; wildcards stand for versions and kinds of machines."""
+
+
+Level = Literal["L0", "L1", "L2", "L3"]
+"""How well a run is walled in: L0 not, L1 by limits, L2 by system calls too, L3 wholly."""
+
 OptionsT = TypeVar("OptionsT", bound=ToolOptions)
 
 
@@ -168,8 +182,18 @@ class BaseTool(ABC, Generic[OptionsT]):
     """False: no byte of an output depends on what the input files are called."""
     trusted: ClassVar[bool] = False
     """May run inside the worker: it parses nothing, and never blocks the event loop."""
+    group: ClassVar[str] = "general"
+    """Tools of one group share a process that has their `modules` loaded and forks their runs."""
+    isolation_min: ClassVar[Level] = "L0"
+    """Where a run cannot be walled in that well, the tool is unavailable; a setting may ask for
+    more, never for less."""
     modules: ClassVar[tuple[str, ...]] = ()
     """What `process` imports: without one the tool is unavailable; a sandbox loads them early."""
+    late_modules: ClassVar[tuple[str, ...]] = ()
+    """The same for what starts threads when it is imported: each run loads them by itself, behind
+    the walls, because a process with threads can neither be forked nor walled in as a whole."""
+    programs: ClassVar[tuple[Program, ...]] = ()
+    """What `process` starts with `run_program`; `processes_max` has to leave room for it."""
     extra: ClassVar[str | None] = None
     """The extra of this project that brings what a plain installation lacks of `modules`."""
     compares_with: ClassVar[tuple[Comparison, ...]] = ()

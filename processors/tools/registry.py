@@ -29,6 +29,7 @@ from processors.tools.pdf_merger import PdfMerger
 from processors.tools.pdf_rotator import PdfRotator
 from processors.tools.pdf_splitter import PdfSplitter
 from processors.tools.pdf_to_text import PdfToText
+from processors.tools.programs import path_of
 from processors.tools.qr_maker import QrMaker
 from processors.tools.subtitle_converter import SubtitleConverter
 from processors.tools.table_converter import TableConverter
@@ -122,7 +123,7 @@ class Registry:
     def _add(self, tool: AnyTool) -> None:
         if tool.name in self._offers:
             raise ValueError(f"a tool named {tool.name} is already there")
-        reason = reason_of(missing_modules(tool.modules), tool.extra)
+        reason = reason_of(missing_parts(tool), tool.extra)
         self._offers[tool.name] = offer_of(tool, reason)
         if reason is None:
             self._tools[tool.name] = tool
@@ -139,6 +140,12 @@ class Registry:
 def installed() -> Registry:
     """The built-in tools and the plug-ins that are installed."""
     return Registry(BUILT_INS, entry_points(group=ENTRY_POINT_GROUP))
+
+
+def missing_parts(tool: AnyTool) -> list[str]:
+    """What a tool needs and this installation lacks: modules and programs."""
+    modules = missing_modules((*tool.modules, *tool.late_modules))
+    return modules + [program.name for program in tool.programs if path_of(program) is None]
 
 
 def missing_modules(modules: Sequence[str]) -> list[str]:
