@@ -50,7 +50,6 @@ class OutcomeCounters:
             facts.AttemptSucceeded,
             facts.AttemptFailed,
             facts.AttemptExpired,
-            facts.JobWaitExpired,
             facts.JobCancelled,
         }
     )
@@ -93,10 +92,6 @@ def _expired(fact: facts.AttemptExpired) -> Counted:
     return () if fact.requeued else ((FAILED, 1),)
 
 
-def _wait_expired(fact: facts.JobWaitExpired) -> Counted:
-    return ((FAILED, 1),)
-
-
 def _cancelled(fact: facts.JobCancelled) -> Counted:
     return ((CANCELLED, 1),)
 
@@ -106,7 +101,6 @@ COUNTED: Final[dict[type[AnyFact], Callable[[Any], Counted]]] = {
     facts.AttemptSucceeded: _succeeded,
     facts.AttemptFailed: _failed,
     facts.AttemptExpired: _expired,
-    facts.JobWaitExpired: _wait_expired,
     facts.JobCancelled: _cancelled,
 }
 
