@@ -36,7 +36,6 @@ ENDINGS: Final = (
     facts.AttemptSucceeded,
     facts.AttemptFailed,
     facts.AttemptExpired,
-    facts.JobWaitExpired,
     facts.JobCancelled,
 )
 

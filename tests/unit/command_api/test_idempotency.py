@@ -28,7 +28,6 @@ def request(**changes: Any) -> list[Any]:
         "priority": 0,
         "run_at": NOON,
         "labels": {"a": "1", "b": "2"},
-        "terms": {},
     }
     return asked_for(**(fields | changes))
 
