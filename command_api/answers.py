@@ -26,13 +26,15 @@ def job_accepted(job: SubmittedJob | SteeredJob, links: Links) -> Response:
         status=job.status,
         position=job.position,
         links=links.of_job(job.job_id),
+        is_duplicate=_is_duplicate(job),
     )
-    return _json(body, 202, _headers(job, links))
+    return _json(body, _accepted(job), _headers(job, links))
 
 
 def process_accepted(job: SubmittedJob, links: Links, waited: int) -> Response:
     """The receipt of files that a tool will process."""
-    return _json(_processed(job, links, job.position), 202, _headers(job, links, waited=waited))
+    body = _processed(job, links, job.position)
+    return _json(body, _accepted(job), _headers(job, links, waited=waited))
 
 
 async def process_ended(
@@ -60,7 +62,17 @@ def _processed(job: SubmittedJob, links: Links, position: int) -> ToolProcessRes
         status=job.status,
         position=position,
         links=links.of_job(job.job_id),
+        is_duplicate=job.is_duplicate,
     )
+
+
+def _is_duplicate(job: SubmittedJob | SteeredJob) -> bool:
+    return isinstance(job, SubmittedJob) and job.is_duplicate
+
+
+def _accepted(job: SubmittedJob | SteeredJob) -> int:
+    """202, but where there was nothing to accept."""
+    return 200 if _is_duplicate(job) else 202
 
 
 def _headers(

@@ -5,22 +5,37 @@ the token's to say.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 from command_api.accounts.names import Username
 from command_api.commands import (
     INPUTS_MAX,
+    Delay,
     Labels,
+    OnConflict,
     Options,
     OutputName,
     Priority,
     QueueName,
+    Seconds,
     ToolName,
+    Unique,
+    UniqueKey,
 )
 from events.contracts.values import DEFAULT_QUEUE, JobStatus
+from events.domain.reservation import Scope, Until
 from infrastructure.principals import Role
 
 
@@ -43,7 +58,55 @@ class OutputInputBody(RequestBody):
     output: OutputName
 
 
-class JobBody(RequestBody):
+class UniqueBody(RequestBody):
+    """Of the jobs with this key there may be one at a time."""
+
+    key: UniqueKey
+    scope: Scope = Field(default=Scope.TOOL, description="Among which jobs of the tenant.")
+    until: Literal[Until.FINISHED, Until.STARTED] | Seconds = Field(
+        default=Until.FINISHED, description="Or for so many seconds from the submission."
+    )
+    on_conflict: OnConflict = OnConflict.RETURN_EXISTING
+
+    def asked(self) -> Unique:
+        """As a command says it."""
+        return Unique(self.key, self.scope, self.until, self.on_conflict)
+
+
+class RunBody(RequestBody):
+    """When a job is to run, how long it may take, and whether it has to run at all."""
+
+    run_at: AwareDatetime | None = Field(default=None, description="Not before this time.")
+    delay_seconds: Delay | None = Field(default=None, description="In place of `run_at`.")
+    timeout_seconds: Seconds | None = Field(
+        default=None, description="How long an attempt may run; within the tool's own limit."
+    )
+    queue_seconds_max: Seconds | None = Field(
+        default=None, description="Fail with QUEUE_TIMEOUT unless it is started within this time."
+    )
+    unique: UniqueBody | None = None
+    cache: bool = Field(default=True, description="False: run even if there is a result.")
+
+    def terms(self) -> dict[str, Any]:
+        """As a command says them."""
+        return {
+            "run_at": self.run_at,
+            "delay_seconds": self.delay_seconds,
+            "timeout_seconds": self.timeout_seconds,
+            "queue_seconds_max": self.queue_seconds_max,
+            "unique": None if self.unique is None else self.unique.asked(),
+            "cache": self.cache,
+        }
+
+    @field_validator("delay_seconds")
+    @classmethod
+    def _one_time_only(cls, delay: float | None, info: ValidationInfo) -> float | None:
+        if delay is not None and info.data.get("run_at") is not None:
+            raise ValueError("give either run_at or delay_seconds")
+        return delay
+
+
+class JobBody(RunBody):
     """A job to run."""
 
     tool: ToolName = Field(examples=["image-converter"])
@@ -53,11 +116,10 @@ class JobBody(RequestBody):
     ] = ()
     queue: QueueName = DEFAULT_QUEUE
     priority: Priority = 0
-    run_at: AwareDatetime | None = Field(default=None, description="Not before this time.")
     labels: Labels = Field(default_factory=dict)
 
 
-class ToolProcessRequest(RequestBody):
+class ToolProcessRequest(RunBody):
     """One file in base64, for clients that cannot send multipart; here for the document only.
 
     The body is read as a stream, so that the file is never whole in memory.
@@ -68,7 +130,7 @@ class ToolProcessRequest(RequestBody):
     options: Options = Field(default_factory=dict)
 
 
-class ProcessFields(RequestBody):
+class ProcessFields(RunBody):
     """What may come beside the files; the receiver has used the name already."""
 
     filename: str | None = None
@@ -92,6 +154,9 @@ class JobAccepted(BaseModel):
     status: JobStatus
     position: int = Field(description="Pass it as min_position to read your own write.")
     links: dict[str, str]
+    is_duplicate: bool = Field(
+        default=False, description="Nothing new: the job that holds the unique key."
+    )
 
 
 class ToolProcessResponse(JobAccepted):

@@ -5,8 +5,9 @@ bodies use the same types. Who asks is part of it, whether that one may is for t
 """
 
 from collections.abc import Iterable
+from enum import StrEnum
 from math import isfinite
-from typing import Annotated, Any, Final, NewType
+from typing import Annotated, Any, Final, Literal, NewType
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, SecretStr, StringConstraints
@@ -14,6 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from command_api.accounts.names import Username
 from events.contracts.values import DEFAULT_QUEUE
+from events.domain.reservation import Scope, Until
 from infrastructure.http.incoming import ReceivedFile
 from infrastructure.principals import Principal, Role
 
@@ -25,6 +27,8 @@ LABEL_NAME_CHARACTERS_MAX: Final = 64
 LABEL_VALUE_CHARACTERS_MAX: Final = 256
 PRIORITY_MAX: Final = 100
 RUN_AT_DAYS_MAX: Final = 366
+SECONDS_MAX: Final = RUN_AT_DAYS_MAX * 24 * 3600
+UNIQUE_KEY_CHARACTERS_MAX: Final = 255
 IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
 OUTPUT_NAME_CHARACTERS_MAX: Final = 255
 
@@ -66,6 +70,11 @@ LabelName = Annotated[
 ]
 LabelValue = Annotated[str, StringConstraints(max_length=LABEL_VALUE_CHARACTERS_MAX)]
 Labels = Annotated[dict[LabelName, LabelValue], Field(max_length=LABELS_MAX)]
+Seconds = Annotated[float, Field(gt=0, le=SECONDS_MAX, allow_inf_nan=False)]
+Delay = Annotated[float, Field(ge=0, le=SECONDS_MAX, allow_inf_nan=False)]
+UniqueKey = Annotated[
+    str, StringConstraints(min_length=1, max_length=UNIQUE_KEY_CHARACTERS_MAX, strict=True)
+]
 OutputName = Annotated[str, StringConstraints(min_length=1, max_length=OUTPUT_NAME_CHARACTERS_MAX)]
 IdempotencyKey = Annotated[
     str,
@@ -110,6 +119,24 @@ class Asked:
     request_id: str
 
 
+class OnConflict(StrEnum):
+    """What becomes of a job whose key is held by another."""
+
+    RETURN_EXISTING = "return_existing"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """Of the jobs with this key there may be one at a time."""
+
+    key: UniqueKey
+    scope: Scope = Scope.TOOL
+    until: Literal[Until.FINISHED, Until.STARTED] | Seconds = Until.FINISHED
+    """Or for so many seconds from the submission."""
+    on_conflict: OnConflict = OnConflict.RETURN_EXISTING
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
 class SubmitJob(Asked):
     """Run a tool on files."""
@@ -120,6 +147,15 @@ class SubmitJob(Asked):
     queue: QueueName = DEFAULT_QUEUE
     priority: Priority = 0
     run_at: AwareDatetime | None = None
+    delay_seconds: Delay | None = None
+    """In place of `run_at`: so long after it was accepted."""
+    timeout_seconds: Seconds | None = None
+    """How long an attempt may run; None: as long as the tool may."""
+    queue_seconds_max: Seconds | None = None
+    """How long it may wait for its first start; None: for ever."""
+    unique: Unique | None = None
+    cache: bool = True
+    """Whether the result of an earlier job will do."""
     labels: Labels = Field(default_factory=dict)
     idempotency_key: IdempotencyKey | None = None
 

@@ -45,6 +45,18 @@ class OutputNotFound(NotFound):
     code = "OUTPUT_NOT_FOUND"
 
 
+class RunAtPast(DomainError):
+    """The time to run lies in the past."""
+
+    code = "RUN_AT_PAST"
+
+
+class TimeoutTooLong(DomainError):
+    """The tool does not run as long as that."""
+
+    code = "TIMEOUT_TOO_LONG"
+
+
 class RunAtTooFar(DomainError):
     """The time to run lies too far in the future."""
 

@@ -42,10 +42,13 @@ def asked_for(
     priority: int,
     run_at: datetime | None,
     labels: Mapping[str, str],
+    terms: Mapping[str, Any],
 ) -> list[Any]:
     """What makes two requests the same: the tool, how it is to run, and the bytes it runs on."""
     when = None if run_at is None else run_at.astimezone(UTC).isoformat()
-    return [tool, options, list(sha256s), queue, priority, when, dict(labels)]
+    asked = [tool, options, list(sha256s), queue, priority, when, dict(labels)]
+    # Only what is said: a request keeps its digest when there is more to say in a later release.
+    return [*asked, dict(terms)] if terms else asked
 
 
 def require_same(answer: Answer, command: Command) -> None:

@@ -36,6 +36,7 @@ ENDINGS: Final = (
     facts.AttemptSucceeded,
     facts.AttemptFailed,
     facts.AttemptExpired,
+    facts.JobWaitExpired,
     facts.JobCancelled,
 )
 

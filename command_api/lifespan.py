@@ -33,6 +33,7 @@ from command_api.settings import CommandApiSettings
 from command_api.tool_cache import OfferCache
 from command_api.tool_catalogue import ToolCatalogue
 from command_api.tool_check import ToolCheck
+from command_api.uniqueness import Uniqueness
 from events.contracts.subjects import LOG_APPENDED
 from events.store.introductions import introduced_tools
 from events.store.log import PostgresLog
@@ -167,9 +168,10 @@ def _handlers(
     repository, log = servers.repository, PostgresLog(servers.pool)
     tools = ToolCheck(catalogue, OptionsValidators())
     files = InputFiles(repository, KeyRing(log, sealer), clock)
+    unique = Uniqueness(repository, sealer)
     return Handlers(
-        submit_job=SubmitJobHandler(repository, log, tools, files, sealer, clock),
-        steer_job=SteerJobHandler(repository, servers.broker, clock),
+        submit_job=SubmitJobHandler(repository, log, tools, files, unique, sealer, clock),
+        steer_job=SteerJobHandler(repository, unique, servers.broker, clock),
         receive_upload=ReceiveUploadHandler(repository, sealer, clock),
         manage_users=ManageUsersHandler(accounts.administration),
     )

@@ -1,16 +1,23 @@
 """Tells what an ended job made, for callers that waited for it."""
 
+from typing import Final
+
 from command_api.bodies import OutputBody
 from command_api.input_files import NAME_FIELD
 from command_api.keys import KeyRing
 from command_api.links import Links
 from events.contracts.values import FileRef
-from events.domain.job import Job
+from events.domain.job import QUEUE_TIMEOUT, WORKER_LOST, Job
 from events.store.sealing import Seal, SealBroken
 
 MESSAGE_FIELD = "message"
 ERASED = "erased"
 """What stands where a name or message cannot be read any more."""
+WITHOUT_WORDS: Final = {
+    WORKER_LOST: "The tool did not finish: its workers fell silent.",
+    QUEUE_TIMEOUT: "No worker started the job within the time that it was allowed to wait.",
+}
+"""What ended jobs without a tool saying why."""
 
 
 class Results:
@@ -28,7 +35,7 @@ class Results:
     async def error_message(self, job: Job) -> str:
         """Why it failed, in words for its owner."""
         if job.error_message is None:
-            return "The tool did not finish: its workers fell silent."
+            return WITHOUT_WORDS.get(job.error_code or "", ERASED)
         return _open(await self._keys.seal(job.id), MESSAGE_FIELD, job.error_message)
 
     def _output(self, job: Job, file: FileRef, seal: Seal | None) -> OutputBody:

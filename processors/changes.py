@@ -4,13 +4,10 @@ A job that was submitted and ended within the stretch leaves no trace at all. Fo
 holds one of three things: its whole row, a move of a row that is there already, or its end.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
-
-from processors.gates import Bound, Scope
-from processors.lanes import LaneKey
 
 
 class State(StrEnum):
@@ -22,6 +19,19 @@ class State(StrEnum):
     """For its worker's outcome."""
     DUE = "due"
     """For a time."""
+
+
+class Timer(StrEnum):
+    """What the clock may have to do at a time, beside what jobs and files ask for themselves."""
+
+    WAIT = "wait"
+    """End a job that nobody has started."""
+    SCHEDULE = "schedule"
+    """Submit the job of a schedule."""
+
+
+TimerKey = tuple[Timer, UUID]
+"""A timer, and the aggregate that it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +48,6 @@ class Step:
     lease: int | None = None
     """None: the lease that it had."""
     worker: str | None = None
-    priority: int | None = None
-    """Its new priority; None: the priority that it had."""
 
 
 @dataclass(slots=True)
@@ -52,12 +60,8 @@ class WaitingJob:
     priority: int
     tool: str
     timeout_seconds: float
-    limit_key: str = ""
-
-    @property
-    def lane(self) -> LaneKey:
-        """Where it waits."""
-        return LaneKey(self.queue, self.priority, self.tenant, self.tool, self.limit_key)
+    queue_seconds_max: float | None = None
+    """How long it may wait for its first start; None: for ever."""
 
 
 @dataclass(slots=True)
@@ -71,30 +75,6 @@ class JobRow:
     is_first: bool = False
     """Whether no row of this job was ever written."""
 
-    def move(self, step: Step) -> None:
-        """Let it go on; what the step leaves open stays as it was."""
-        self.place = self.place if step.place is None else step.place
-        self.lease = self.lease if step.lease is None else step.lease
-        if step.priority is not None:
-            self.job = replace(self.job, priority=step.priority)
-        self.step = replace(step, place=self.place, lease=self.lease, priority=None)
-
-
-@dataclass(frozen=True, slots=True)
-class PausedQueue:
-    """One row of `work.paused_queues`."""
-
-    tenant: str
-    queue: str
-
-
-@dataclass(frozen=True, slots=True)
-class SetLimit:
-    """One row of `work.limits`."""
-
-    scope: Scope
-    bound: Bound
-
 
 @dataclass(slots=True)
 class Changes:
@@ -107,17 +87,15 @@ class Changes:
     results_gone: set[UUID] = field(default_factory=set)
     uploads: dict[UUID, datetime] = field(default_factory=dict)
     uploads_gone: set[UUID] = field(default_factory=set)
-    limits: dict[UUID, SetLimit | None] = field(default_factory=dict)
-    """None: removed."""
-    pauses: dict[UUID, PausedQueue | None] = field(default_factory=dict)
-    """None: resumed."""
+    timers: dict[TimerKey, datetime] = field(default_factory=dict)
+    timers_gone: set[TimerKey] = field(default_factory=set)
 
     def __len__(self) -> int:
         """How many rows it touches."""
         jobs = len(self.rows) + len(self.steps) + len(self.ended)
         results = len(self.results) + len(self.results_gone)
-        uploads = len(self.uploads) + len(self.uploads_gone)
-        return jobs + results + uploads + len(self.limits) + len(self.pauses)
+        timers = len(self.timers) + len(self.timers_gone)
+        return jobs + results + len(self.uploads) + len(self.uploads_gone) + timers
 
     def enter(self, row: JobRow) -> None:
         """A job came in, or came back."""
@@ -132,12 +110,18 @@ class Changes:
         if row is None:
             self.steps[job_id] = _after(self.steps.get(job_id), step)
             return
-        row.move(step)
+        if step.state is State.RUNNING:
+            # A row that is in the tables already takes its timer with it; see PERSIST.
+            self.drop_timer(Timer.WAIT, job_id, was_written=not row.is_first)
+        row.step = step
+        row.place = row.place if step.place is None else step.place
+        row.lease = row.lease if step.lease is None else step.lease
 
     def end(self, job_id: UUID) -> None:
         """A job has ended."""
         row = self.rows.pop(job_id, None)
         self.steps.pop(job_id, None)
+        self.timers.pop((Timer.WAIT, job_id), None)
         if row is None or not row.is_first:
             self.ended.add(job_id)
 
@@ -160,14 +144,29 @@ class Changes:
         self.uploads.pop(upload_id, None)
         self.uploads_gone.add(upload_id)
 
+    def set_timer(self, timer: Timer, subject_id: UUID, at: datetime) -> None:
+        """Something may have to be done about it then."""
+        self.timers_gone.discard((timer, subject_id))
+        self.timers[timer, subject_id] = at
+
+    def drop_timer(self, timer: Timer, subject_id: UUID, *, was_written: bool = True) -> None:
+        """There is nothing to be done about it any more."""
+        self.timers.pop((timer, subject_id), None)
+        if was_written:
+            self.timers_gone.add((timer, subject_id))
+
 
 def _after(earlier: Step | None, step: Step) -> Step:
     """A step that says what it leaves open as the step before it said."""
-    if earlier is None:
+    if earlier is None or (step.place is not None and step.lease is not None):
         return step
-    return replace(
-        step,
+    return Step(
+        state=step.state,
+        version=step.version,
+        position=step.position,
+        since=step.since,
         place=earlier.place if step.place is None else step.place,
+        due_at=step.due_at,
         lease=earlier.lease if step.lease is None else step.lease,
-        priority=earlier.priority if step.priority is None else step.priority,
+        worker=step.worker,
     )

@@ -120,6 +120,7 @@ class ClockService:
             expired=await self._each(self._expire, silent),
             results=await self._each(self._expire_result, found.results),
             uploads=await self._each(self._expire_upload, found.uploads),
+            waits=await self._each(self._expire_wait, found.waits),
         )
         await self._tidy()
         # A full batch that came to nothing is not tried again at once: the tables lag behind.
@@ -160,6 +161,14 @@ class ClockService:
             if job.status is JobStatus.FAILED:
                 metrics.JOBS_FAILED.labels(tool).inc()
         return self._told("lease_expired", job)
+
+    async def _expire_wait(self, job_id: UUID) -> bool:
+        job = await self._change(
+            Job, job_id, lambda job: job.expire_wait(_origin(job, self._clock))
+        )
+        if job is not None:
+            metrics.JOBS_FAILED.labels(metrics.TOOL_LABEL.of(job.tool)).inc()
+        return self._told("wait_expired", job)
 
     async def _expire_result(self, job_id: UUID) -> bool:
         job = await self._change(

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 from processors import work_statements as sql
+from processors.changes import Timer
 from processors.session import Session
 from processors.silence import Pulse
 
@@ -23,14 +24,19 @@ class Found:
     """Jobs whose outputs may be deleted."""
     uploads: list[UUID] = field(default_factory=list)
     """Uploads that may be deleted."""
+    waits: list[UUID] = field(default_factory=list)
+    """Jobs that may have waited too long for their first start."""
+    schedules: list[UUID] = field(default_factory=list)
+    """Schedules whose next time has come."""
     pulses: list[Pulse] = field(default_factory=list)
     """Of all attempts that run."""
     next_due_seconds: float | None = None
-    """Until the next job falls due; None if none waits for a time."""
+    """Until the next job falls due or timer ends; None if nothing waits for a time."""
 
     def is_cut(self, most: int) -> bool:
         """Whether there may be more of a kind than was asked for."""
-        return any(len(ids) >= most for ids in (self.due, self.results, self.uploads))
+        kinds = (self.due, self.results, self.uploads, self.waits, self.schedules)
+        return any(len(ids) >= most for ids in kinds)
 
 
 class Sweeps(Protocol):
@@ -71,7 +77,13 @@ class PostgresSweeps:
 
 def _by_kind(rows: Iterable[Any]) -> Found:
     found = Found()
-    ids = {"due": found.due, "result": found.results, "upload": found.uploads}
+    ids = {
+        "due": found.due,
+        "result": found.results,
+        "upload": found.uploads,
+        Timer.WAIT: found.waits,
+        Timer.SCHEDULE: found.schedules,
+    }
     for row in rows:
         match row["what"]:
             case "next":

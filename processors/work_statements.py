@@ -8,9 +8,8 @@ from typing import Final
 
 _JOB: Final = (
     "job_id, tenant, queue, priority, tool, timeout_seconds, state, version, position,"
-    " place, since, due_at, lease, worker, limit_key"
+    " place, since, due_at, lease, worker, queue_seconds_max"
 )
-_LANE: Final = "queue, priority, tenant, tool, limit_key"
 
 MOVE: Final = """
 UPDATE work.checkpoints SET position = $3, moved_at = clock_timestamp()
@@ -25,41 +24,52 @@ WITH moved AS (
 ), entered AS (
     INSERT INTO work.jobs ({_JOB})
     SELECT e.job_id, e.tenant, e.queue, e.priority, e.tool, e.timeout_seconds, e.state, e.version,
-           e.position, e.place, e.since, e.due_at, e.lease, e.worker, e.limit_key
+           e.position, e.place, e.since, e.due_at, e.lease, e.worker,
+           e.queue_seconds_max
       FROM moved, unnest(
            $4::uuid[], $5::text[], $6::text[], $7::int[], $8::text[], $9::float8[], $10::text[],
            $11::bigint[], $12::bigint[], $13::bigint[], $14::timestamptz[], $15::timestamptz[],
-           $16::int[], $17::text[], $18::text[])
+           $16::int[], $17::text[], $39::float8[])
            AS e ({_JOB})
         ON CONFLICT (job_id) DO UPDATE
        SET state = EXCLUDED.state, version = EXCLUDED.version, position = EXCLUDED.position,
            place = EXCLUDED.place, since = EXCLUDED.since, due_at = EXCLUDED.due_at,
-           lease = EXCLUDED.lease, worker = EXCLUDED.worker, priority = EXCLUDED.priority
+           lease = EXCLUDED.lease, worker = EXCLUDED.worker
 ), stepped AS (
     UPDATE work.jobs j
        SET state = s.state, version = s.version, position = s.position, since = s.since,
            place = coalesce(s.place, j.place), due_at = s.due_at,
-           lease = coalesce(s.lease, j.lease), worker = s.worker,
-           priority = coalesce(s.priority, j.priority)
+           lease = coalesce(s.lease, j.lease), worker = s.worker
       FROM moved, unnest(
-           $19::uuid[], $20::text[], $21::bigint[], $22::bigint[], $23::timestamptz[],
-           $24::bigint[], $25::timestamptz[], $26::int[], $27::text[], $28::int[])
-           AS s (job_id, state, version, position, since, place, due_at, lease, worker, priority)
+           $18::uuid[], $19::text[], $20::bigint[], $21::bigint[], $22::timestamptz[],
+           $23::bigint[], $24::timestamptz[], $25::int[], $26::text[])
+           AS s (job_id, state, version, position, since, place, due_at, lease, worker)
      WHERE j.job_id = s.job_id
 ), ended AS (
-    DELETE FROM work.jobs j USING moved WHERE j.job_id = ANY($29::uuid[])
+    DELETE FROM work.jobs j USING moved WHERE j.job_id = ANY($27::uuid[])
 ), results AS (
     INSERT INTO work.results (job_id, expires_at)
-    SELECT r.* FROM moved, unnest($30::uuid[], $31::timestamptz[]) AS r
+    SELECT r.* FROM moved, unnest($28::uuid[], $29::timestamptz[]) AS r
         ON CONFLICT (job_id) DO UPDATE SET expires_at = EXCLUDED.expires_at
 ), results_gone AS (
-    DELETE FROM work.results r USING moved WHERE r.job_id = ANY($32::uuid[])
+    DELETE FROM work.results r USING moved WHERE r.job_id = ANY($30::uuid[])
 ), uploads AS (
     INSERT INTO work.uploads (upload_id, expires_at)
-    SELECT u.* FROM moved, unnest($33::uuid[], $34::timestamptz[]) AS u
+    SELECT u.* FROM moved, unnest($31::uuid[], $32::timestamptz[]) AS u
         ON CONFLICT (upload_id) DO UPDATE SET expires_at = EXCLUDED.expires_at
 ), uploads_gone AS (
-    DELETE FROM work.uploads u USING moved WHERE u.upload_id = ANY($35::uuid[])
+    DELETE FROM work.uploads u USING moved WHERE u.upload_id = ANY($33::uuid[])
+), timers AS (
+    INSERT INTO work.timers (timer, subject_id, at)
+    SELECT t.* FROM moved, unnest($34::text[], $35::uuid[], $36::timestamptz[]) AS t
+        ON CONFLICT (timer, subject_id) DO UPDATE SET at = EXCLUDED.at
+), timers_gone AS (
+    DELETE FROM work.timers t USING moved, (
+           SELECT 'wait', job_id FROM unnest($27::uuid[]) AS e (job_id)
+           UNION SELECT 'wait', job_id FROM unnest($18::uuid[], $19::text[]) AS s (job_id, state)
+                  WHERE state = 'running'
+           UNION SELECT * FROM unnest($37::text[], $38::uuid[])) AS g (timer, subject_id)
+     WHERE t.timer = g.timer AND t.subject_id = g.subject_id
 )
 SELECT position FROM moved
 """
@@ -68,55 +78,29 @@ CHECKPOINT: Final = "SELECT position FROM work.checkpoints WHERE name = $1"
 
 FIND: Final = f"SELECT {_JOB} FROM work.jobs WHERE job_id = ANY($1::uuid[])"
 
-LANES: Final = f"""
-SELECT {_LANE}, count(*) AS depth
-  FROM work.jobs WHERE state = 'queued' GROUP BY {_LANE} ORDER BY min(place) LIMIT $1
-"""
-"""Every lane in which something waits, the one that waits longest first."""
-
-_OF_LANE: Final = """
-SELECT job_id, version, place, since FROM work.jobs j
- WHERE j.queue = w.queue AND j.priority = w.priority AND j.tenant = w.tenant
-   AND j.tool = w.tool AND j.limit_key = w.limit_key AND j.state = 'queued' AND j.place > w.reach
- ORDER BY j.place LIMIT $7
+DEPTHS: Final = """
+SELECT queue, count(*) AS depth FROM work.jobs WHERE state = 'queued' GROUP BY queue
 """
 
-BEYOND: Final = f"""
-SELECT w.number, f.*
-  FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-       WITH ORDINALITY AS w ({_LANE}, reach, number)
- CROSS JOIN LATERAL ({_OF_LANE}) f
+FRONTS: Final = """
+SELECT queues.queue, queues.depth, front.*
+  FROM (SELECT queue, count(*) AS depth
+          FROM work.jobs WHERE state = 'queued' GROUP BY queue) queues
+ CROSS JOIN LATERAL (
+       SELECT job_id, version, place, since FROM work.jobs j
+        WHERE j.queue = queues.queue AND j.state = 'queued' ORDER BY place LIMIT $1) front
 """
-"""The first ones of each lane beyond a place, in one round trip however many lanes there are."""
+"""The first ones of every queue, in one round trip however many queues there are."""
 
-RUNNING: Final = f"SELECT job_id, {_LANE} FROM work.jobs WHERE state = 'running'"
-
-LIMITS: Final = "SELECT tenant, scope, subject, concurrency, rate, per_seconds FROM work.limits"
-
-PAUSED: Final = "SELECT tenant, queue FROM work.paused_queues"
-
-STEER: Final = """
-WITH limits_set AS (
-    INSERT INTO work.limits (limit_id, tenant, scope, subject, concurrency, rate, per_seconds)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[],
-                         $6::bigint[], $7::float8[])
-        ON CONFLICT (limit_id) DO UPDATE
-       SET concurrency = EXCLUDED.concurrency, rate = EXCLUDED.rate,
-           per_seconds = EXCLUDED.per_seconds
-), limits_gone AS (
-    DELETE FROM work.limits WHERE limit_id = ANY($8::uuid[])
-), paused AS (
-    INSERT INTO work.paused_queues (queue_id, tenant, queue)
-    SELECT * FROM unnest($9::uuid[], $10::text[], $11::text[]) ON CONFLICT DO NOTHING
-)
-DELETE FROM work.paused_queues WHERE queue_id = ANY($12::uuid[])
+BEYOND: Final = """
+SELECT job_id, version, place, since FROM work.jobs
+ WHERE queue = $1 AND state = 'queued' AND place > $2
+ ORDER BY place LIMIT $3
 """
-"""Writes what changed of limits and pauses, which is seldom anything."""
 
 RESET: Final = """
 WITH jobs AS (DELETE FROM work.jobs), results AS (DELETE FROM work.results),
-     uploads AS (DELETE FROM work.uploads), limits AS (DELETE FROM work.limits),
-     paused_queues AS (DELETE FROM work.paused_queues)
+     uploads AS (DELETE FROM work.uploads), timers AS (DELETE FROM work.timers)
 UPDATE work.checkpoints SET position = 0, moved_at = clock_timestamp() WHERE name = $1
 """
 """Forgets everything but the leases, so that the log is folded anew from its beginning."""
@@ -137,10 +121,19 @@ UNION ALL
 (SELECT 'upload', upload_id, NULL, NULL, NULL
    FROM work.uploads WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1)
 UNION ALL
-(SELECT 'next', NULL, NULL, NULL, extract(epoch FROM due_at - clock_timestamp())
-   FROM work.jobs WHERE state = 'due' AND due_at > clock_timestamp() ORDER BY due_at LIMIT 1)
+(SELECT timer, subject_id, NULL, NULL, NULL
+   FROM work.timers WHERE timer = 'wait' AND at <= clock_timestamp() ORDER BY at LIMIT $1)
+UNION ALL
+(SELECT timer, subject_id, NULL, NULL, NULL
+   FROM work.timers WHERE timer = 'schedule' AND at <= clock_timestamp() ORDER BY at LIMIT $1)
+UNION ALL
+(SELECT 'next', NULL, NULL, NULL, extract(epoch FROM least(
+        (SELECT min(due_at) FROM work.jobs WHERE state = 'due' AND due_at > clock_timestamp()),
+        (SELECT min(at) FROM work.timers WHERE timer = 'wait' AND at > clock_timestamp()),
+        (SELECT min(at) FROM work.timers WHERE timer = 'schedule' AND at > clock_timestamp())
+        ) - clock_timestamp()))
 """
-"""Everything the clock looks at, in one round trip; `next` tells when the next job falls due."""
+"""Everything the clock looks at, in one round trip; `next` tells when there is more to do."""
 
 BEAT: Final = """
 WITH held AS (

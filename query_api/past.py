@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Self
+from uuid import UUID
 
 from events.contracts import job as facts
 from events.contracts.envelope import RecordedEvent
@@ -18,6 +19,7 @@ from query_api.queries.jobs import JobRow
 
 VERSION_DIGITS_MAX: Final = 18
 WORKER_LOST: Final = "WORKER_LOST"
+QUEUE_TIMEOUT: Final = "QUEUE_TIMEOUT"
 
 Changes = dict[str, Any]
 
@@ -99,6 +101,8 @@ def _submitted(event: RecordedEvent, fact: facts.JobSubmitted) -> JobRow:
         timeout_seconds=fact.timeout_seconds,
         version=event.version,
         position=event.position,
+        queue_seconds_max=fact.queue_seconds_max,
+        schedule_id=UUID(fact.schedule) if fact.schedule else None,
     )
 
 
@@ -158,6 +162,15 @@ def _due(fact: facts.JobDue, row: JobRow) -> Changes:
     return {"status": JobStatus.QUEUED, "queued_at": fact.timestamp, "due_at": None}
 
 
+def _wait_expired(fact: facts.JobWaitExpired, row: JobRow) -> Changes:
+    return {
+        "status": JobStatus.FAILED,
+        "finished_at": fact.timestamp,
+        "error_code": QUEUE_TIMEOUT,
+        "error_message": None,
+    }
+
+
 def _cancelled(fact: facts.JobCancelled, row: JobRow) -> Changes:
     return {"status": JobStatus.CANCELLED, "finished_at": fact.timestamp, "due_at": None}
 
@@ -182,10 +195,6 @@ def _result_expired(fact: facts.JobResultExpired, row: JobRow) -> Changes:
     return {"result_expired": True}
 
 
-def _reprioritised(fact: facts.JobReprioritised, row: JobRow) -> Changes:
-    return {"priority": fact.priority}
-
-
 _CHANGES: Final[dict[type[AnyFact], Callable[[Any, JobRow], Changes]]] = {
     facts.AttemptStarted: _started,
     facts.AttemptSucceeded: _succeeded,
@@ -193,11 +202,11 @@ _CHANGES: Final[dict[type[AnyFact], Callable[[Any, JobRow], Changes]]] = {
     facts.AttemptExpired: _expired,
     facts.AttemptHandedBack: _handed_back,
     facts.JobDue: _due,
+    facts.JobWaitExpired: _wait_expired,
     facts.JobCancelled: _cancelled,
     facts.JobReopened: _reopened,
     facts.OutcomeRefused: _unchanged,
     facts.JobResultExpired: _result_expired,
-    facts.JobReprioritised: _reprioritised,
 }
 
 

@@ -71,7 +71,12 @@ class JobView(View):
     expires_at: datetime | None = Field(description="When the outputs are deleted.")
     result_expired: bool
     duration_ms: int | None
-    timeout_seconds: float
+    timeout_seconds: float = Field(description="How long one attempt may run.")
+    queue_seconds_max: float | None = Field(
+        description="How long it may wait for its first start; null: for ever."
+    )
+    schedule_id: UUID | None = Field(description="The schedule that submitted it.")
+    reused_from: UUID | None = Field(description="The job whose result it got, without a run.")
     version: int = Field(description="Of the job: its number of events.")
     position: int = Field(description="Of its latest event in the log.")
     links: dict[str, str]

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from command_api.access import origin, require, require_job
 from command_api.commands import Asked, CancelJob, RetryJob
+from command_api.uniqueness import Uniqueness
 from events.contracts.subjects import cancel_subject
 from events.contracts.values import JobStatus, Origin
 from events.domain.errors import JobNotFound, NotFound
 from events.domain.job import Job
-from events.store.repository import Repository
+from events.store.repository import DECISIONS_MAX, Repository, StreamConflict
 from infrastructure.broker import Broker
 from infrastructure.clock import Clock
 from infrastructure.ids import uuid7
@@ -32,8 +33,11 @@ class SteeredJob:
 class SteerJobHandler:
     """Handles CancelJob and RetryJob."""
 
-    def __init__(self, repository: Repository, broker: Broker, clock: Clock) -> None:
+    def __init__(
+        self, repository: Repository, unique: Uniqueness, broker: Broker, clock: Clock
+    ) -> None:
         self._repository = repository
+        self._unique = unique
         self._broker = broker
         self._clock = clock
 
@@ -44,8 +48,21 @@ class SteerJobHandler:
         return steered
 
     async def retry(self, command: RetryJob) -> SteeredJob:
-        """Queue it again; raises Forbidden, JobNotFound, JobIsFinal, JobIsNotFinal, …."""
-        return await self._change(command, command.job_id, Job.reopen)
+        """Queue it again; raises Forbidden, JobNotFound, JobIsFinal, JobNotUnique, …."""
+        require(command.principal, Role.CLIENT)
+        for _ in range(DECISIONS_MAX):
+            job = await self._load(command.job_id)
+            require_job(command.principal, job)
+            at = origin(command, str(uuid7()), self._clock, began=job.correlation_id)
+            job.reopen(at)
+            reservation = await self._unique.regain(job, at)
+            also = () if reservation is None else (reservation,)
+            try:
+                saved = await self._repository.save(job, *also)
+            except StreamConflict:
+                continue
+            return SteeredJob(job.id, job.status, saved.position)
+        raise StreamConflict(StreamConflict.__doc__)
 
     async def _change(
         self, command: Asked, job_id: UUID, act: Callable[[Job, Origin], None]
@@ -63,3 +80,9 @@ class SteerJobHandler:
         except NotFound:
             raise JobNotFound from None
         return SteeredJob(job_id, job.status, saved.position)
+
+    async def _load(self, job_id: UUID) -> Job:
+        try:
+            return await self._repository.load(Job, job_id)
+        except NotFound:
+            raise JobNotFound from None

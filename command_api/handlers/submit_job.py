@@ -6,23 +6,21 @@ changed since.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-import orjson
-
 from command_api import idempotency
 from command_api.access import origin, owner_id, require
-from command_api.commands import RUN_AT_DAYS_MAX, SubmitJob
-from command_api.errors import RunAtTooFar
+from command_api.commands import SubmitJob
 from command_api.input_files import NAME_FIELD, InputFile, InputFiles
+from command_api.job_terms import idempotent_terms, job_request
 from command_api.options import canonical
-from command_api.tool_cache import CachedOffer
 from command_api.tool_check import ToolCheck
-from events.contracts.values import FileRef, JobStatus
+from command_api.uniqueness import Uniqueness
+from events.contracts.values import FileRef, JobStatus, Origin
 from events.domain.job import Job, JobRequest
+from events.domain.reservation import Reservation
 from events.store.log import Log
 from events.store.provisional_blobs import ProvisionalBlobs
 from events.store.repository import (
@@ -31,16 +29,17 @@ from events.store.repository import (
     CommandRepeated,
     LogUnavailable,
     Repository,
+    StreamConflict,
 )
-from events.store.sealing import Seal, Sealer
+from events.store.sealing import Seal, Sealer, WrappedKey
 from infrastructure.blobs.base import BlobKey, BlobNotFound
 from infrastructure.clock import Clock
 from infrastructure.ids import uuid7
 from infrastructure.postgres import UNAVAILABLE
 from infrastructure.principals import Role
 
-OPTIONS_FIELD: Final = "options"
-LABELS_FIELD: Final = "labels"
+DECISIONS_MAX: Final = 20
+"""How often it is decided anew because another request with the same key was faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,19 @@ class SubmittedJob:
     position: int
     status: JobStatus
     is_repeat: bool = False
+    is_duplicate: bool = False
+    """Nothing was recorded: another job holds the unique key, and this is it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A job that may be recorded."""
+
+    job_id: UUID
+    request: JobRequest
+    key: WrappedKey
+    recorded: Command | None
+    at: Origin
 
 
 class SubmitJobHandler:
@@ -62,6 +74,7 @@ class SubmitJobHandler:
         log: Log,
         tools: ToolCheck,
         files: InputFiles,
+        unique: Uniqueness,
         sealer: Sealer,
         clock: Clock,
     ) -> None:
@@ -69,6 +82,7 @@ class SubmitJobHandler:
         self._log = log
         self._tools = tools
         self._files = files
+        self._unique = unique
         self._sealer = sealer
         self._clock = clock
 
@@ -87,19 +101,60 @@ class SubmitJobHandler:
             if answer is not None:
                 return await self._first_answer(answer, recorded)
         tool = await self._tools.check(command.tool, command.options, files)
-        seal, key = self._sealer.new_key(
-            job_id, command.principal.tenant, owner_id(command.principal)
+        at = origin(command, str(recorded.id if recorded is not None else job_id), self._clock)
+        seal, key = self._sealer.new_key(job_id, at.tenant, owner_id(command.principal))
+        request = replace(
+            job_request(command, options, tool, seal, self._sealer, at),
+            reservation=self._unique.reservation_id(command),
         )
-        inputs = await self._inputs(command, files, seal, blobs) if files else ()
-        job = self._job(job_id, command, options, tool, inputs, seal, recorded)
+        draft = _Draft(job_id, request, key, recorded, at)
         try:
-            with blobs.recording():
-                saved = await self._repository.save(job, command=recorded, keys=(key,))
+            return await self._record(draft, command, files, seal, blobs)
         except CommandRepeated as repeated:
             # It came in at the same moment as this one.
             assert recorded is not None  # noqa: S101
             return await self._first_answer(repeated.answer, recorded)
-        return SubmittedJob(job_id, saved.position, job.status)
+
+    async def _record(
+        self,
+        draft: _Draft,
+        command: SubmitJob,
+        files: Sequence[InputFile],
+        seal: Seal,
+        blobs: ProvisionalBlobs,
+    ) -> SubmittedJob:
+        inputs: Sequence[FileRef] | None = None
+        for _ in range(DECISIONS_MAX):
+            reservation = await self._reserve(draft, command)
+            if isinstance(reservation, Job):
+                return await self._existing(reservation.id)
+            if inputs is None:
+                inputs = await self._inputs(command, files, seal, blobs)
+            job = Job.submit(draft.job_id, replace(draft.request, inputs=inputs), draft.at)
+            also = () if reservation is None else (reservation,)
+            try:
+                with blobs.recording():
+                    saved = await self._repository.save(
+                        job, *also, command=draft.recorded, keys=(draft.key,)
+                    )
+            except StreamConflict:
+                continue
+            return SubmittedJob(draft.job_id, saved.position, job.status)
+        raise StreamConflict(StreamConflict.__doc__)
+
+    async def _reserve(self, draft: _Draft, command: SubmitJob) -> Reservation | Job | None:
+        key = draft.request.reservation
+        if key is None or command.unique is None:
+            return None
+        return await self._unique.reserve(key, command.unique, draft.job_id, draft.at)
+
+    async def _existing(self, job_id: UUID) -> SubmittedJob:
+        try:
+            rows = await self._log.read_stream(job_id)
+        except UNAVAILABLE as error:
+            raise LogUnavailable(LogUnavailable.__doc__) from error
+        job = self._repository.fold(Job, rows)
+        return SubmittedJob(job_id, rows[-1].position, job.status, is_duplicate=True)
 
     def _recorded(
         self, command: SubmitJob, options: str, files: Sequence[InputFile], job_id: UUID
@@ -115,6 +170,7 @@ class SubmitJobHandler:
             command.priority,
             command.run_at,
             command.labels,
+            idempotent_terms(command),
         )
         return Command(
             idempotency.command_id(principal, command.idempotency_key),
@@ -158,40 +214,3 @@ class SubmitJobHandler:
             return await blobs.copy(file.blob_key, command.principal.tenant)
         except BlobNotFound:
             raise file.gone from None
-
-    def _job(
-        self,
-        job_id: UUID,
-        command: SubmitJob,
-        options: str,
-        tool: CachedOffer,
-        inputs: Sequence[FileRef],
-        seal: Seal,
-        recorded: Command | None,
-    ) -> Job:
-        command_id = str(recorded.id if recorded is not None else job_id)
-        at = origin(command, command_id, self._clock)
-        if command.run_at is not None and command.run_at > at.at + timedelta(RUN_AT_DAYS_MAX):
-            raise RunAtTooFar
-        labels, tokens = None, []
-        if command.labels:
-            labels = seal.seal(LABELS_FIELD, orjson.dumps(command.labels).decode())
-            tokens = [
-                self._sealer.label_token(at.tenant, name, value)
-                for name, value in sorted(command.labels.items())
-            ]
-        request = JobRequest(
-            owner=at.actor,
-            tool=tool.name,
-            tool_version=tool.offer.version,
-            options=seal.seal(OPTIONS_FIELD, options),
-            inputs=inputs,
-            queue=command.queue,
-            priority=command.priority,
-            run_at=command.run_at,
-            labels=labels,
-            label_tokens=tokens,
-            attempts_max=tool.offer.attempts_max,
-            timeout_seconds=tool.offer.timeout_seconds,
-        )
-        return Job.submit(job_id, request, at)

@@ -28,9 +28,9 @@ async def submit_job(
         inputs=tuple(_input(each) for each in body.inputs),
         queue=body.queue,
         priority=body.priority,
-        run_at=body.run_at,
         labels=body.labels,
         idempotency_key=idempotency_key,
+        **body.terms(),
     )
     async with ProvisionalBlobs(caller.resources.blobs) as blobs:
         job = await caller.resources.handlers.submit_job(command, blobs)

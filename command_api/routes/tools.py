@@ -37,8 +37,16 @@ FORM_SCHEMA: Final[Mapping[str, Any]] = {
             "description": "One file, or several parts of this name.",
         },
         "options": {"type": "string", "description": "A JSON object; see the tool's schema."},
+        "run_at": {"type": "string", "format": "date-time"},
+        "delay_seconds": {"type": "number"},
+        "timeout_seconds": {"type": "number"},
+        "queue_seconds_max": {"type": "number"},
+        "unique": {"type": "string", "description": "A JSON object, as in POST /jobs."},
+        "cache": {"type": "boolean"},
     },
 }
+JSON_FIELDS: Final = ("options", "unique")
+"""Fields of a form that hold JSON."""
 REQUEST_BODY: Final[Mapping[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -83,8 +91,9 @@ async def process_files(
 
 def _command(caller: Caller, tool: ToolName, received: Received, key: str | None) -> SubmitJob:
     fields = dict(received.fields)
-    if isinstance(text := fields.get("options"), str):
-        fields["options"] = json_object(text or "{}", "options")
+    for name in JSON_FIELDS:
+        if isinstance(text := fields.get(name), str):
+            fields[name] = json_object(text or "{}", name)
     body = validated(ProcessFields, fields)
     return SubmitJob(
         principal=caller.principal,
@@ -93,6 +102,7 @@ def _command(caller: Caller, tool: ToolName, received: Received, key: str | None
         options=body.options,
         inputs=tuple(ReceivedInput(file) for file in received.files),
         idempotency_key=key,
+        **body.terms(),
     )
 
 

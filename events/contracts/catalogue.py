@@ -6,7 +6,7 @@ lookup imports whatever module a row names; this one knows only what stands here
 
 from eventsourcing.utils import register_topic
 
-from events.contracts import job, limit, queue, tool, upload
+from events.contracts import job, reservation, tool, upload
 from events.contracts.fact import AnyFact
 
 FACTS: tuple[type[AnyFact], ...] = (
@@ -17,17 +17,13 @@ FACTS: tuple[type[AnyFact], ...] = (
     job.AttemptExpired,
     job.AttemptHandedBack,
     job.JobDue,
+    job.JobWaitExpired,
     job.JobCancelled,
     job.JobReopened,
     job.OutcomeRefused,
     job.JobResultExpired,
-    job.JobReprioritised,
-    limit.LimitIntroduced,
-    limit.LimitSet,
-    limit.LimitRemoved,
-    queue.QueueIntroduced,
-    queue.QueuePaused,
-    queue.QueueResumed,
+    reservation.KeyReserved,
+    reservation.KeyTakenOver,
     tool.ToolIntroduced,
     tool.ToolOffered,
     upload.UploadReceived,

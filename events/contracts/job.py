@@ -34,8 +34,16 @@ class JobSubmitted(FirstFact):
     timeout_seconds: float
     retention_seconds: int
     """How long the outputs are kept after success."""
-    limit_key: str | None = None
-    """Blind token of the key under which it is limited together with others."""
+    queue_seconds_max: float | None = None
+    """How long it may wait for its first start once it is queued; None: for ever."""
+    retry: dict[str, Any] | None = None
+    """How the tool's patience differs from the default one; see `RetryPolicy.terms`."""
+    reservation: str | None = None
+    """The id of the reservation that it took, if it is to be unique."""
+    schedule: str | None = None
+    """The id of the schedule that submitted it."""
+    tick: str | None = None
+    """The time of that schedule's plan that it stands for (ISO 8601, UTC)."""
 
 
 class AttemptStarted(Fact):
@@ -110,6 +118,15 @@ class JobDue(Fact):
     TOPIC: ClassVar[str] = "magictoolbox.job.due"
 
 
+class JobWaitExpired(Fact):
+    """Nobody started the job within the time that it was allowed to wait: it has failed."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.wait_expired"
+
+    waited_seconds: float
+    """How long it was allowed to."""
+
+
 class JobCancelled(Fact):
     """Somebody called the job off; a running attempt loses its lease."""
 
@@ -120,9 +137,6 @@ class JobReopened(Fact):
     """Somebody asked for a failed or cancelled job to be tried again, with fresh attempts."""
 
     TOPIC: ClassVar[str] = "magictoolbox.job.reopened"
-
-    priority: int | None = None
-    """The priority it was given since it was submitted; None: that of its submission."""
 
 
 class OutcomeRefused(Fact):
@@ -142,11 +156,3 @@ class JobResultExpired(Fact):
     TOPIC: ClassVar[str] = "magictoolbox.job.result_expired"
 
     blob_keys: list[str]
-
-
-class JobReprioritised(Fact):
-    """Somebody gave a job that had not started another priority."""
-
-    TOPIC: ClassVar[str] = "magictoolbox.job.reprioritised"
-
-    priority: int

@@ -41,3 +41,9 @@ class ToolOffered(Fact):
     available: bool
     unavailable_reason: str | None
     """What is missing, and what would mend it."""
+    cacheable: bool = False
+    """Whether the same files and options always give the same outputs."""
+    names_matter: bool = True
+    """Whether the outputs depend on what the input files are called."""
+    retry: dict[str, Any] | None = None
+    """How its patience with transient failures differs from the default one."""

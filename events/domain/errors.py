@@ -56,12 +56,6 @@ class JobNotClaimable(DomainError):
     code = "JOB_NOT_CLAIMABLE"
 
 
-class JobNotWaiting(DomainError):
-    """The job is running; its priority matters no more."""
-
-    code = "JOB_NOT_WAITING"
-
-
 class StaleLease(DomainError):
     """The lease under which this outcome is reported is no longer valid."""
 
@@ -74,6 +68,18 @@ class JobNotDue(DomainError):
     code = "JOB_NOT_DUE"
 
 
+class JobNotUnique(DomainError):
+    """Another job holds the key that this one needs."""
+
+    code = "JOB_NOT_UNIQUE"
+
+
+class JobMayWait(DomainError):
+    """The job is not waiting for its first start, or may still wait."""
+
+    code = "JOB_MAY_WAIT"
+
+
 class ResultNotExpirable(DomainError):
     """The job has no result that could expire."""
 
@@ -84,21 +90,3 @@ class ResultExpired(DomainError):
     """The result was deleted when its retention ended; submit the job again."""
 
     code = "RESULT_EXPIRED"
-
-
-class QueueIsPaused(DomainError):
-    """The queue is paused already."""
-
-    code = "QUEUE_IS_PAUSED"
-
-
-class QueueIsNotPaused(DomainError):
-    """The queue is not paused."""
-
-    code = "QUEUE_IS_NOT_PAUSED"
-
-
-class LimitNotFound(NotFound):
-    """There is no such limit."""
-
-    code = "LIMIT_NOT_FOUND"

@@ -8,7 +8,7 @@ nothing is looked up.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from events.contracts import job as facts
@@ -18,9 +18,9 @@ from events.domain.aggregate import Aggregate
 from events.domain.errors import (
     JobIsFinal,
     JobIsNotFinal,
+    JobMayWait,
     JobNotClaimable,
     JobNotDue,
-    JobNotWaiting,
     ResultNotExpirable,
     StaleLease,
 )
@@ -31,7 +31,6 @@ TIMEOUT_SECONDS_DEFAULT = 60.0
 ATTEMPTS_DEFAULT = 5
 
 WAITING_FOR_TIME = frozenset({JobStatus.SCHEDULED, JobStatus.RETRYING})
-WAITING = WAITING_FOR_TIME | {JobStatus.QUEUED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,12 @@ class JobRequest:
     attempts_max: int = ATTEMPTS_DEFAULT
     timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT
     retention_seconds: int = RETENTION_SECONDS_DEFAULT
-    limit_key: str | None = None
+    queue_seconds_max: float | None = None
+    retry: Mapping[str, Any] | None = None
+    """See `RetryPolicy.terms`."""
+    reservation: UUID | None = None
+    schedule: UUID | None = None
+    tick: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +79,11 @@ class Job(Aggregate):
         facts.AttemptExpired: "_expired",
         facts.AttemptHandedBack: "_handed_back",
         facts.JobDue: "_due",
+        facts.JobWaitExpired: "_wait_expired",
         facts.JobCancelled: "_cancelled",
         facts.JobReopened: "_reopened",
         facts.OutcomeRefused: "_outcome_refused",
         facts.JobResultExpired: "_result_expired",
-        facts.JobReprioritised: "_reprioritised",
     }
 
     class Event(Aggregate.Event):
@@ -114,7 +118,11 @@ class Job(Aggregate):
             attempts_max=request.attempts_max,
             timeout_seconds=request.timeout_seconds,
             retention_seconds=request.retention_seconds,
-            limit_key=request.limit_key,
+            queue_seconds_max=request.queue_seconds_max,
+            retry=None if request.retry is None else dict(request.retry),
+            reservation=_text(request.reservation),
+            schedule=_text(request.schedule),
+            tick=None if request.tick is None else request.tick.isoformat(),
             **origin.fields(),
         )
 
@@ -182,7 +190,7 @@ class Job(Aggregate):
         self.trigger_event(
             facts.AttemptExpired,
             lease=lease,
-            requeued=self.attempt < self.attempts_max,
+            requeued=self.attempt < self.attempts_max and self._may_begin(origin.at),
             **origin.fields(),
         )
 
@@ -197,6 +205,15 @@ class Job(Aggregate):
             raise JobNotDue(status=self.status)
         self.trigger_event(facts.JobDue, **origin.fields())
 
+    def expire_wait(self, origin: Origin) -> None:
+        """End a job that nobody started in time."""
+        until = self.wait_until if self.status is JobStatus.QUEUED else None
+        if until is None or origin.at < until:
+            raise JobMayWait(status=self.status)
+        self.trigger_event(
+            facts.JobWaitExpired, waited_seconds=self.queue_seconds_max, **origin.fields()
+        )
+
     def cancel(self, origin: Origin) -> None:
         """Call the job off, whatever it is doing."""
         if self.status.is_final:
@@ -209,19 +226,7 @@ class Job(Aggregate):
             raise JobIsFinal("The job has already succeeded.", status=self.status)
         if not self.status.is_final:
             raise JobIsNotFinal(status=self.status)
-        changed = self.priority if self.priority != self.submitted_priority else None
-        self.trigger_event(facts.JobReopened, priority=changed, **origin.fields())
-
-    def reprioritise(self, priority: int, origin: Origin) -> bool:
-        """Let it go before or after others; returns whether that is anything new."""
-        if self.status.is_final:
-            raise JobIsFinal(f"The job has already {_ended(self.status)}.", status=self.status)
-        if self.status not in WAITING:
-            raise JobNotWaiting(status=self.status)
-        if priority == self.priority:
-            return False
-        self.trigger_event(facts.JobReprioritised, priority=priority, **origin.fields())
-        return True
+        self.trigger_event(facts.JobReopened, **origin.fields())
 
     def refuse_outcome(self, lease: int, outcome: str, worker: str, origin: Origin) -> None:
         """Put on record that a late outcome came and changed nothing."""
@@ -248,8 +253,16 @@ class Job(Aggregate):
             raise StaleLease(status=self.status, lease=self.lease, reported_lease=lease)
 
     def _retry_at(self, jitter: float, now: datetime) -> str | None:
-        delay = RetryPolicy(attempts_max=self.attempts_max).delay_seconds(self.attempt, jitter)
-        return None if delay is None else (now + timedelta(seconds=delay)).isoformat()
+        began = self.first_began or now
+        at = self._patience.retry_at(self.attempt, jitter, began, now)
+        return None if at is None else at.isoformat()
+
+    def _may_begin(self, now: datetime) -> bool:
+        return self._patience.allows(self.first_began or now, now)
+
+    @property
+    def _patience(self) -> RetryPolicy:
+        return RetryPolicy.of(self.attempts_max, self.retry)
 
     # -- folding --------------------------------------------------------------------------------
 
@@ -260,14 +273,21 @@ class Job(Aggregate):
         self.tool = fact.tool
         self.tool_version = fact.tool_version
         self.queue = fact.queue
-        self.priority = self.submitted_priority = fact.priority
+        self.priority = fact.priority
         self.options = SealedText(fact.options)
         self.inputs = [FileRef.from_json(file) for file in fact.inputs]
         self.attempts_max = fact.attempts_max
         self.timeout_seconds = fact.timeout_seconds
         self.retention_seconds = fact.retention_seconds
+        self.queue_seconds_max = fact.queue_seconds_max
+        self.retry = fact.retry
+        self.reservation = None if fact.reservation is None else UUID(fact.reservation)
         self.status = JobStatus.SCHEDULED if fact.run_at else JobStatus.QUEUED
         self.due_at = datetime.fromisoformat(fact.run_at) if fact.run_at else None
+        self.wait_until: datetime | None = None
+        if not fact.run_at:
+            self._wait_from(fact.timestamp)
+        self.first_began: datetime | None = None
         self.lease = 0
         self.attempt = 0
         self.worker: str | None = None
@@ -283,6 +303,8 @@ class Job(Aggregate):
         self.attempt = fact.attempt
         self.worker = fact.worker
         self.due_at = None
+        self.wait_until = None
+        self.first_began = self.first_began or fact.timestamp
 
     def _succeeded(self, fact: facts.AttemptSucceeded) -> None:
         self.status = JobStatus.SUCCEEDED
@@ -309,6 +331,13 @@ class Job(Aggregate):
     def _due(self, fact: facts.JobDue) -> None:
         self.status = JobStatus.QUEUED
         self.due_at = None
+        if self.first_began is None:
+            self._wait_from(fact.timestamp)
+
+    def _wait_expired(self, fact: facts.JobWaitExpired) -> None:
+        self.status = JobStatus.FAILED
+        self.error_code = QUEUE_TIMEOUT
+        self.error_message = None
 
     def _cancelled(self, fact: facts.JobCancelled) -> None:
         self.status = JobStatus.CANCELLED
@@ -316,6 +345,8 @@ class Job(Aggregate):
 
     def _reopened(self, fact: facts.JobReopened) -> None:
         self.status = JobStatus.QUEUED
+        self.first_began = None
+        self._wait_from(fact.timestamp)
         self.attempt = 0
         self.error_code = self.error_message = None
 
@@ -325,12 +356,21 @@ class Job(Aggregate):
     def _result_expired(self, fact: facts.JobResultExpired) -> None:
         self.result_expired = True
 
-    def _reprioritised(self, fact: facts.JobReprioritised) -> None:
-        self.priority = fact.priority
+    def _wait_from(self, since: datetime) -> None:
+        if self.queue_seconds_max is not None:
+            self.wait_until = since + timedelta(seconds=self.queue_seconds_max)
 
 
 WORKER_LOST = "WORKER_LOST"
 """Error code of a job whose every attempt ended with a silent worker."""
+
+
+QUEUE_TIMEOUT = "QUEUE_TIMEOUT"
+"""Error code of a job that nobody started within the time that it was allowed to wait."""
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def _ended(status: JobStatus) -> str:

@@ -29,6 +29,10 @@ class Offer:
     timeout_seconds: float
     available: bool = True
     unavailable_reason: str | None = None
+    cacheable: bool = False
+    names_matter: bool = True
+    retry: dict[str, Any] | None = None
+    """See `RetryPolicy.terms`."""
 
     def takes(self, media_type: str) -> bool:
         """Whether a file of this type may be an input."""
@@ -90,4 +94,7 @@ class Tool(Aggregate):
             timeout_seconds=fact.timeout_seconds,
             available=fact.available,
             unavailable_reason=fact.unavailable_reason,
+            cacheable=fact.cacheable,
+            names_matter=fact.names_matter,
+            retry=fact.retry,
         )

@@ -69,8 +69,9 @@ def _rules(confines: Confines) -> Iterator[tuple[Path, int]]:
     yield Path(f"/proc/{os.getpid()}"), READ
     for path in confines.inputs:
         yield path, READ_FILE
+    # Programs lie among the libraries; a tool that may have no company is refused to start any.
     for library in confines.libraries:
-        yield library, READ
+        yield library, RUN
     for name in SYSTEM_FOLDERS:
         yield Path(name), RUN
     for name in DEVICES:

@@ -12,12 +12,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 INTERFACE_VERSION = 1
 MIB = 1024**2
+RETRY_SECONDS_MAX = 7 * 24 * 3600.0
+RETRY_FACTOR_MAX = 10.0
 CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 Progress = Callable[[float, str], None]
@@ -60,6 +62,31 @@ class ToolLimits:
     attempts_max: int = 5
     processes_max: int = 1
     """Processes of the run at one time, the first one included; threads are not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRetries:
+    """How patient the platform is with failures that are not permanent, beside `attempts_max`."""
+
+    first_seconds: float = 2.0
+    """The wait before the second attempt; each further one is `factor` times as long."""
+    factor: float = 2.0
+    cap_seconds: float = 600.0
+    jitter: float = 0.5
+    """Each wait is made longer or shorter at random by up to this part of it."""
+    budget_seconds: float | None = None
+    """No attempt begins later than so long after the first one did; None: there is no such end."""
+
+    def __post_init__(self) -> None:
+        budget = self.budget_seconds
+        sound = (
+            0 <= self.first_seconds <= self.cap_seconds <= RETRY_SECONDS_MAX
+            and 1 <= self.factor <= RETRY_FACTOR_MAX
+            and 0 <= self.jitter <= 1
+            and (budget is None or 0 <= budget <= RETRY_SECONDS_MAX)
+        )
+        if not sound:
+            raise ValueError(f"no tool can be that patient: {self}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +145,20 @@ class Comparison:
     """What one of the two does and the other does not, in whole sentences."""
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An executable that comes inside a Python package; see `processors.tools.programs`."""
+
+    name: str
+    package: str
+    """The package that brings it."""
+    pattern: str
+    """Its path within the package; wildcards stand for versions and kinds of machines."""
+
+
+Level = Literal["L0", "L1", "L2", "L3"]
+"""How well a run is walled in: L0 not, L1 by limits, L2 by system calls too, L3 wholly."""
+
 OptionsT = TypeVar("OptionsT", bound=ToolOptions)
 
 
@@ -134,10 +175,25 @@ class BaseTool(ABC, Generic[OptionsT]):
     output_formats: ClassVar[list[str]]
     """Media types that are made; an output of any other type is refused."""
     limits: ClassVar[ToolLimits] = ToolLimits()
+    retries: ClassVar[ToolRetries] = ToolRetries()
+    cacheable: ClassVar[bool] = True
+    """False: the same files and options may give other outputs; earlier ones are not reused."""
+    names_matter: ClassVar[bool] = True
+    """False: no byte of an output depends on what the input files are called."""
     trusted: ClassVar[bool] = False
     """May run inside the worker: it parses nothing, and never blocks the event loop."""
+    group: ClassVar[str] = "general"
+    """Tools of one group share a process that has their `modules` loaded and forks their runs."""
+    isolation_min: ClassVar[Level] = "L0"
+    """Where a run cannot be walled in that well, the tool is unavailable; a setting may ask for
+    more, never for less."""
     modules: ClassVar[tuple[str, ...]] = ()
     """What `process` imports: without one the tool is unavailable; a sandbox loads them early."""
+    late_modules: ClassVar[tuple[str, ...]] = ()
+    """The same for what starts threads when it is imported: each run loads them by itself, behind
+    the walls, because a process with threads can neither be forked nor walled in as a whole."""
+    programs: ClassVar[tuple[Program, ...]] = ()
+    """What `process` starts with `run_program`; `processes_max` has to leave room for it."""
     extra: ClassVar[str | None] = None
     """The extra of this project that brings what a plain installation lacks of `modules`."""
     compares_with: ClassVar[tuple[Comparison, ...]] = ()

@@ -2,6 +2,9 @@
 
 import re
 from pathlib import Path
+from typing import Any
+
+from pydantic import Field
 
 from processors.tools.base import CorruptFile, InputFile, InvalidOptions, UnsupportedMediaType
 
@@ -10,6 +13,9 @@ END_MARK = b"%%EOF"
 START_MARK = b"%PDF-"
 MARK_BYTES = 1_024
 """Viewers look for the marks this near to the ends of a file."""
+PAGES_MAX = 10_000
+"""Of a document that is read or made."""
+RANGES_LENGTH_MAX = 200
 RANGE = re.compile(r"(\d{1,6})?(-)?(\d{1,6})?")
 
 
@@ -32,11 +38,28 @@ def _ends(path: Path) -> tuple[bytes, bytes]:
         return head, stream.read(MARK_BYTES)
 
 
+def pages_option(description: str) -> Any:
+    """The option that names pages of a document."""
+    return Field(
+        default="",
+        max_length=RANGES_LENGTH_MAX,
+        pattern=r"^[0-9, -]*$",
+        title="Pages",
+        description=description,
+        examples=["1-3,5,8-"],
+    )
+
+
 def page_indexes(ranges: str, count: int) -> list[int]:
     """The pages that a list such as `1-3,5,8-` names, counted from 0; all when it is empty."""
     if not ranges.strip():
         return list(range(count))
-    return [index for part in ranges.split(",") for index in _range(part.strip(), count)]
+    return [index for part in page_ranges(ranges, count) for index in part]
+
+
+def page_ranges(ranges: str, count: int) -> list[range]:
+    """The same, each part of the list by itself."""
+    return [_range(part.strip(), count) for part in ranges.split(",")]
 
 
 def _range(part: str, count: int) -> range:

@@ -65,6 +65,7 @@ class NoOp(BaseTool[NoOpOptions]):
         outputs_max=0,
     )
     trusted = True
+    cacheable = False
     Options = NoOpOptions
 
     async def validate(self, input_data: ToolInput, options: NoOpOptions) -> bool:

@@ -4,7 +4,7 @@ Importing this imports pikepdf, so tools do it when they run. What is lost on th
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pikepdf
 from pikepdf import OutlineItem, Pdf
@@ -12,16 +12,14 @@ from pikepdf import OutlineItem, Pdf
 from processors.tools.base import (
     InputFile,
     OutputFile,
-    PasswordRequired,
     ToolInput,
     ToolResult,
     TooManyPages,
 )
-from processors.tools.documents import PDF, check_whole
+from processors.tools.documents import PAGES_MAX, PDF
 from processors.tools.filenames import clean_stem, output_name
-from processors.tools.parsing import parsing
+from processors.tools.pdf_documents import copying_losses, opened, reading, write_plainly
 
-PAGES_MAX = 10_000
 BOOKMARKS_MAX = 10_000
 BOOKMARK_DEPTH_MAX = 16
 BOOKMARK_LENGTH_MAX = 500
@@ -35,45 +33,19 @@ def merged(input_data: ToolInput, *, bookmarks: bool) -> ToolResult:
     with ExitStack() as open_documents, Pdf.new() as target:
         outline: list[OutlineItem] = []
         for number, file in enumerate(files, 1):
-            with _reading(f"File {number}"):
+            with reading(f"File {number}"):
                 # They stay open: pages are copied only when the whole is saved.
-                source = open_documents.enter_context(_opened(file, number))
-                notes += [f"File {number}: {note}" for note in _losses(source)]
+                source = open_documents.enter_context(opened(file, f"File {number}"))
+                notes += copying_losses(source, f"File {number}")
                 first = len(target.pages)
                 _append(target, source)
                 if bookmarks:
                     outline.append(_chapter(file, source, first))
             input_data.progress(number / len(files) * 0.8, f"{number} of {len(files)}")
         _set_outline(target, outline)
-        with _reading("One of the files"):
-            # The same documents give the same bytes again.
-            target.save(path, deterministic_id=True)
+        with reading("One of the files"):
+            write_plainly(target, path)
     return ToolResult((OutputFile(output_name(files, ".pdf"), path, PDF),), tuple(notes))
-
-
-@contextmanager
-def _reading(subject: str) -> Iterator[None]:
-    with parsing(f"{subject} is damaged."):
-        try:
-            yield
-        except pikepdf.PasswordError:
-            raise PasswordRequired(f"{subject} is protected with a password.") from None
-
-
-def _opened(file: InputFile, number: int) -> Pdf:
-    check_whole(file, f"File {number}")
-    return pikepdf.open(file.path)
-
-
-def _losses(source: Pdf) -> Iterator[str]:
-    if source.is_encrypted:
-        yield "it was encrypted, the result is not."
-    form = source.Root.get("/AcroForm")
-    if isinstance(form, pikepdf.Dictionary):
-        if int(form.get("/SigFlags", 0)) & 1:
-            yield "it was signed; the signature does not hold for the result."
-        elif len(form.get("/Fields", [])):
-            yield "its form can no longer be filled in."
 
 
 def _append(target: Pdf, source: Pdf) -> None:

@@ -18,11 +18,10 @@ from processors.tools.base import (
     ToolResult,
     TooManyPages,
 )
-from processors.tools.documents import check_whole, page_indexes
+from processors.tools.documents import PAGES_MAX, check_whole, page_indexes
 from processors.tools.filenames import output_name
 from processors.tools.parsing import parsing
 
-PAGES_MAX = 10_000
 PAGE_BREAK = "\f"
 
 

@@ -2,8 +2,6 @@
 
 from typing import ClassVar
 
-from pydantic import Field
-
 from processors.tools.base import (
     BaseTool,
     Comparison,
@@ -12,19 +10,13 @@ from processors.tools.base import (
     ToolOptions,
     ToolResult,
 )
-from processors.tools.documents import PDF
+from processors.tools.documents import PDF, pages_option
 
 
 class PdfToTextOptions(ToolOptions):
     """Which pages."""
 
-    pages: str = Field(
-        default="",
-        max_length=200,
-        pattern=r"^[0-9, -]*$",
-        title="Pages",
-        description="Such as 1-3,5,8- (to the end); all if left empty.",
-    )
+    pages: str = pages_option("Such as 1-3,5,8- (to the end); all if left empty.")
 
 
 class PdfToText(BaseTool[PdfToTextOptions]):

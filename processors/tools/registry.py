@@ -6,7 +6,7 @@ stops the others.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any
@@ -15,15 +15,21 @@ from processors.tools.archive_creator import ArchiveCreator
 from processors.tools.archive_extractor import ArchiveExtractor
 from processors.tools.archive_lister import ArchiveLister
 from processors.tools.barcode_maker import BarcodeMaker
-from processors.tools.base import BaseTool, install_command
+from processors.tools.base import BaseTool, ToolRetries, install_command
 from processors.tools.checksum import Checksum
 from processors.tools.code_reader import CodeReader
 from processors.tools.image_converter import ImageConverter
 from processors.tools.image_resizer import ImageResizer
 from processors.tools.media_info import MediaInfo
 from processors.tools.no_op import NoOp
+from processors.tools.pdf_compressor import PdfCompressor
+from processors.tools.pdf_decrypter import PdfDecrypter
+from processors.tools.pdf_encrypter import PdfEncrypter
 from processors.tools.pdf_merger import PdfMerger
+from processors.tools.pdf_rotator import PdfRotator
+from processors.tools.pdf_splitter import PdfSplitter
 from processors.tools.pdf_to_text import PdfToText
+from processors.tools.programs import path_of
 from processors.tools.qr_maker import QrMaker
 from processors.tools.subtitle_converter import SubtitleConverter
 from processors.tools.table_converter import TableConverter
@@ -43,7 +49,12 @@ BUILT_INS: tuple[type[AnyTool], ...] = (
     ImageResizer,
     MediaInfo,
     NoOp,
+    PdfCompressor,
+    PdfDecrypter,
+    PdfEncrypter,
     PdfMerger,
+    PdfRotator,
+    PdfSplitter,
     PdfToText,
     QrMaker,
     SubtitleConverter,
@@ -68,6 +79,10 @@ class ToolOffer:
     trusted: bool
     available: bool
     unavailable_reason: str | None
+    cacheable: bool = False
+    names_matter: bool = True
+    retry: dict[str, Any] | None = None
+    """How its patience differs from the default one; None: it does not."""
 
 
 class ToolNotFound(LookupError):
@@ -108,7 +123,7 @@ class Registry:
     def _add(self, tool: AnyTool) -> None:
         if tool.name in self._offers:
             raise ValueError(f"a tool named {tool.name} is already there")
-        reason = reason_of(missing_modules(tool.modules), tool.extra)
+        reason = reason_of(missing_parts(tool), tool.extra)
         self._offers[tool.name] = offer_of(tool, reason)
         if reason is None:
             self._tools[tool.name] = tool
@@ -125,6 +140,12 @@ class Registry:
 def installed() -> Registry:
     """The built-in tools and the plug-ins that are installed."""
     return Registry(BUILT_INS, entry_points(group=ENTRY_POINT_GROUP))
+
+
+def missing_parts(tool: AnyTool) -> list[str]:
+    """What a tool needs and this installation lacks: modules and programs."""
+    modules = missing_modules((*tool.modules, *tool.late_modules))
+    return modules + [program.name for program in tool.programs if path_of(program) is None]
 
 
 def missing_modules(modules: Sequence[str]) -> list[str]:
@@ -163,7 +184,15 @@ def offer_of(tool: AnyTool, unavailable_reason: str | None = None) -> ToolOffer:
         trusted=tool.trusted,
         available=unavailable_reason is None,
         unavailable_reason=unavailable_reason,
+        cacheable=tool.cacheable,
+        names_matter=tool.names_matter,
+        retry=_differing(tool.retries),
     )
+
+
+def _differing(retries: ToolRetries) -> dict[str, Any] | None:
+    default, own = asdict(ToolRetries()), asdict(retries)
+    return {name: value for name, value in own.items() if value != default[name]} or None
 
 
 def offer_of_broken(name: str, reason: str) -> ToolOffer:

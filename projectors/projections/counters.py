@@ -50,6 +50,7 @@ class OutcomeCounters:
             facts.AttemptSucceeded,
             facts.AttemptFailed,
             facts.AttemptExpired,
+            facts.JobWaitExpired,
             facts.JobCancelled,
         }
     )
@@ -92,6 +93,10 @@ def _expired(fact: facts.AttemptExpired) -> Counted:
     return () if fact.requeued else ((FAILED, 1),)
 
 
+def _wait_expired(fact: facts.JobWaitExpired) -> Counted:
+    return ((FAILED, 1),)
+
+
 def _cancelled(fact: facts.JobCancelled) -> Counted:
     return ((CANCELLED, 1),)
 
@@ -101,6 +106,7 @@ COUNTED: Final[dict[type[AnyFact], Callable[[Any], Counted]]] = {
     facts.AttemptSucceeded: _succeeded,
     facts.AttemptFailed: _failed,
     facts.AttemptExpired: _expired,
+    facts.JobWaitExpired: _wait_expired,
     facts.JobCancelled: _cancelled,
 }
 

@@ -17,6 +17,7 @@ from events.contracts.fact import AnyFact
 from events.contracts.values import JobStatus
 
 WORKER_LOST: Final = "WORKER_LOST"
+QUEUE_TIMEOUT: Final = "QUEUE_TIMEOUT"
 NO_FILES: Final = "[]"
 
 
@@ -55,10 +56,12 @@ class JobRow:
     timeout_seconds: float
     version: int
     position: int
+    queue_seconds_max: float | None
+    schedule_id: UUID | None
+    reused_from: UUID | None
 
 
 CHANGING: Final = (
-    "priority",
     "status",
     "attempt",
     "lease",
@@ -113,6 +116,9 @@ def submitted(fact: facts.JobSubmitted, position: int) -> JobRow:
         timeout_seconds=fact.timeout_seconds,
         version=fact.originator_version,
         position=position,
+        queue_seconds_max=fact.queue_seconds_max,
+        schedule_id=UUID(fact.schedule) if fact.schedule else None,
+        reused_from=None,
     )
 
 
@@ -166,6 +172,13 @@ def _due(job: JobRow, fact: facts.JobDue) -> None:
     _queue(job, fact.timestamp)
 
 
+def _wait_expired(job: JobRow, fact: facts.JobWaitExpired) -> None:
+    job.status = JobStatus.FAILED
+    job.finished_at = fact.timestamp
+    job.error_code = QUEUE_TIMEOUT
+    job.error_message = None
+
+
 def _cancelled(job: JobRow, fact: facts.JobCancelled) -> None:
     job.status = JobStatus.CANCELLED
     job.finished_at = fact.timestamp
@@ -186,10 +199,6 @@ def _result_expired(job: JobRow, fact: facts.JobResultExpired) -> None:
     job.result_expired = True
 
 
-def _reprioritised(job: JobRow, fact: facts.JobReprioritised) -> None:
-    job.priority = fact.priority
-
-
 Fold = Callable[[JobRow, Any], None]
 
 FOLDS: Final[dict[type[AnyFact], Fold]] = {
@@ -199,11 +208,11 @@ FOLDS: Final[dict[type[AnyFact], Fold]] = {
     facts.AttemptExpired: _expired,
     facts.AttemptHandedBack: _handed_back,
     facts.JobDue: _due,
+    facts.JobWaitExpired: _wait_expired,
     facts.JobCancelled: _cancelled,
     facts.JobReopened: _reopened,
     facts.OutcomeRefused: _outcome_refused,
     facts.JobResultExpired: _result_expired,
-    facts.JobReprioritised: _reprioritised,
 }
 """What each fact after the submission does to the row."""
 

@@ -13,7 +13,10 @@ from projectors.read_models.job_timeline import job_timeline
 from projectors.rows import AppendedRows
 
 DETAILS: Final[Mapping[type[AnyFact], tuple[str, ...]]] = {
-    facts.JobSubmitted: ("tool", "tool_version", "queue", "priority", "run_at", "attempts_max"),
+    facts.JobSubmitted: (
+        *("tool", "tool_version", "queue", "priority", "run_at", "attempts_max"),
+        *("timeout_seconds", "queue_seconds_max", "retry", "schedule", "tick"),
+    ),
     facts.AttemptStarted: ("lease", "attempt", "worker", "isolation"),
     facts.AttemptSucceeded: ("lease", "duration_ms", "expires_at", "resources"),
     facts.AttemptFailed: (
@@ -22,11 +25,11 @@ DETAILS: Final[Mapping[type[AnyFact], tuple[str, ...]]] = {
     facts.AttemptExpired: ("lease", "requeued"),
     facts.AttemptHandedBack: ("lease",),
     facts.JobDue: (),
+    facts.JobWaitExpired: ("waited_seconds",),
     facts.JobCancelled: (),
     facts.JobReopened: (),
     facts.OutcomeRefused: ("lease", "outcome", "worker"),
     facts.JobResultExpired: (),
-    facts.JobReprioritised: ("priority",),
 }
 """Which fields of a fact the timeline shows; `message` is sealed, and stays so."""
 
@@ -37,7 +40,7 @@ class JobTimeline:
     """Adds one row for each fact of a job."""
 
     name: Final = "job_timeline"
-    version: Final = 1
+    version: Final = 2
     handles: Final[frozenset[type[AnyFact]]] = frozenset(DETAILS)
 
     def __init__(self) -> None:

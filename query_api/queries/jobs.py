@@ -57,6 +57,9 @@ class JobRow:
     timeout_seconds: float
     version: int
     position: int
+    queue_seconds_max: float | None = None
+    schedule_id: UUID | None = None
+    reused_from: UUID | None = None
     secret_options: list[str] | None = None
     """No column: which options are never shown; None where that was not asked or is unknown."""
 

@@ -9,10 +9,10 @@ import pytest
 
 from events.store.repository import Repository
 from infrastructure.clock import SystemClock
-from processors.changes import Changes, JobRow, State, Step, WaitingJob
+from processors.changes import Changes, JobRow, State, Step, Timer, WaitingJob
 from processors.lease import Beats, Held, PostgresBeats
 from processors.silence import Pulse
-from processors.sweeps import PostgresSweeps, Sweeps
+from processors.sweeps import Found, PostgresSweeps, Sweeps
 from processors.work import PostgresWork, WorkStore
 from processors.work_memory import MemoryBeats, MemorySweeps, MemoryWork
 from tests.fixtures.events import Store, origin, submitted_job
@@ -101,6 +101,43 @@ async def test_results_and_uploads_that_are_over_are_found(stand: Stand) -> None
     found = await stand.sweeps.look(10, 10)
 
     assert (found.results, found.uploads) == ([UUID(int=1)], [UUID(int=11)])
+
+
+async def test_timers_that_are_over_are_found_by_their_kind(stand: Stand) -> None:
+    changes = Changes()
+    for number, moment in ((1, LONG_AGO), (2, FAR_OFF)):
+        changes.set_timer(Timer.WAIT, UUID(int=number), moment)
+        changes.set_timer(Timer.SCHEDULE, UUID(int=10 + number), moment)
+    await stand.work.persist(changes, 0, 1)
+
+    found = await stand.sweeps.look(10, 10)
+
+    assert (found.waits, found.schedules) == ([UUID(int=1)], [UUID(int=11)])
+    assert found.next_due_seconds is not None
+    assert stand_cut(found)
+
+
+def stand_cut(found: Found) -> bool:
+    """One of a kind is all that was asked for."""
+    return found.is_cut(1) and not found.is_cut(2)
+
+
+@pytest.mark.parametrize("what", [State.RUNNING, "ended"])
+async def test_a_job_that_started_or_ended_has_no_timer(stand: Stand, what: State | str) -> None:
+    await enter(stand, row(1, State.QUEUED))
+    changes = Changes()
+    changes.set_timer(Timer.WAIT, UUID(int=1), LONG_AGO)
+    await stand.work.persist(changes, 1, 2)
+    assert (await stand.sweeps.look(10, 10)).waits == [UUID(int=1)]
+
+    changes = Changes()
+    if what is State.RUNNING:
+        changes.move(UUID(int=1), Step(State.RUNNING, 2, 3, LONG_AGO, lease=1, worker="w"))
+    else:
+        changes.end(UUID(int=1))
+    await stand.work.persist(changes, 2, 3)
+
+    assert (await stand.sweeps.look(10, 10)).waits == []
 
 
 async def test_a_pulse_shows_the_beats_of_its_own_lease_only(stand: Stand) -> None:

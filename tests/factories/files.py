@@ -180,6 +180,22 @@ def _add_page(document: pikepdf.Pdf, font: pikepdf.Object, line: str) -> None:
     page.Resources = pikepdf.Dictionary(Font=pikepdf.Dictionary(F1=font))
 
 
+def looping_pdf() -> bytes:
+    """A PDF whose tree of pages leads back to itself."""
+    objects = (
+        b"1 0 obj <</Type /Catalog /Pages 2 0 R>> endobj\n",
+        b"2 0 obj <</Type /Pages /Count 1 /Kids [3 0 R]>> endobj\n",
+        b"3 0 obj <</Type /Pages /Count 1 /Kids [2 0 R]>> endobj\n",
+    )
+    body, offsets = b"%PDF-1.7\n", []
+    for content in objects:
+        offsets.append(len(body))
+        body += content
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    trailer = b"trailer <</Size 4 /Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(body)
+    return body + b"xref\n0 4\n0000000000 65535 f \n" + table + trailer
+
+
 def workbook(rows: list[list[Any]], sheet: str = "Sheet1") -> bytes:
     """An XLSX with one sheet; dates and numbers keep their types."""
     stream = io.BytesIO()

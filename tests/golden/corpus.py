@@ -17,7 +17,8 @@ from uuid import UUID
 
 from events.contracts.catalogue import FACTS
 from events.contracts.fact import AnyFact
-from events.contracts.job import JobReopened, JobSubmitted
+from events.contracts.job import JobSubmitted
+from events.contracts.tool import ToolOffered
 from events.store.codec import Codec
 
 FOLDER = Path(__file__).parent
@@ -72,8 +73,22 @@ class Later:
 
 
 LATER: tuple[Later, ...] = (
-    Later(JobSubmitted, "limit_key", {"limit_key": "0123456789abcdef01234567"}),
-    Later(JobReopened, "priority", {"priority": -7}),
+    Later(
+        JobSubmitted,
+        "times",
+        {
+            "queue_seconds_max": 90.0,
+            "retry": {"first_seconds": 0.5, "budget_seconds": 30.0},
+            "reservation": "01a20766-3488-5559-a501-93ab8b57f535",
+            "schedule": "01a20766-3488-7559-a501-93ab8b57f536",
+            "tick": "2026-11-23T12:30:00+00:00",
+        },
+    ),
+    Later(
+        ToolOffered,
+        "reuse",
+        {"cacheable": True, "names_matter": False, "retry": {"factor": 3.0}},
+    ),
 )
 """Added to at its end, never changed."""
 

@@ -48,6 +48,32 @@ async def test_a_scheduled_job_is_queued_when_its_time_comes(floor: Floor) -> No
     assert due.recorded_at - submitted.recorded_at >= timedelta(seconds=0.5)
 
 
+async def test_a_job_that_waits_too_long_for_a_worker_fails(floor: Floor) -> None:
+    await floor.dispatcher()
+    await floor.clock()
+
+    late = await floor.submit(job_queue_seconds_max=0.3)
+    patient = await floor.submit(job_queue_seconds_max=600.0)
+    ended = await floor.until_status(late, JobStatus.FAILED)
+
+    assert ended.error_code == "QUEUE_TIMEOUT"
+    assert await floor.topics(late) == ["submitted", "wait_expired"]
+    await floor.until(lambda: no_rows(floor, "timers", but=1), "the timer stays")
+    await floor.worker()
+    await floor.until_status(patient, SUCCEEDED)
+    await floor.until(lambda: no_rows(floor, "timers"), "the timer stays")
+
+
+async def test_a_job_for_later_may_wait_from_then_on(floor: Floor) -> None:
+    await floor.dispatcher()
+    await floor.clock()
+
+    job = await floor.submit(job_run_at=in_seconds(0.4), job_queue_seconds_max=0.3)
+
+    await floor.until_status(job, JobStatus.FAILED)
+    assert await floor.topics(job) == ["submitted", "due", "wait_expired"]
+
+
 async def test_many_jobs_fall_due_in_batches(floor: Floor) -> None:
     await floor.dispatcher()
     jobs = [await floor.submit(job_run_at=in_seconds(0.2)) for _ in range(30)]

@@ -28,6 +28,7 @@ def request(**changes: Any) -> list[Any]:
         "priority": 0,
         "run_at": NOON,
         "labels": {"a": "1", "b": "2"},
+        "terms": {},
     }
     return asked_for(**(fields | changes))
 

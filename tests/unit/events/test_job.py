@@ -14,12 +14,13 @@ from events.domain.errors import (
     DomainError,
     JobIsFinal,
     JobIsNotFinal,
+    JobMayWait,
     JobNotClaimable,
     JobNotDue,
     ResultNotExpirable,
     StaleLease,
 )
-from events.domain.job import WORKER_LOST, Failure, Job
+from events.domain.job import QUEUE_TIMEOUT, WORKER_LOST, Failure, Job
 from events.store.codec import Codec
 from tests.fixtures.events import NOON, origin, submitted_job
 
@@ -170,6 +171,87 @@ def test_only_an_unsuccessful_end_can_be_reopened() -> None:
         job.reopen(origin())
 
 
+def seconds_later(seconds: float) -> Any:
+    return origin(at=NOON + timedelta(seconds=seconds))
+
+
+def test_a_job_that_nobody_starts_in_time_has_failed() -> None:
+    job = submitted_job(queue_seconds_max=60.0)
+
+    with pytest.raises(JobMayWait):
+        job.expire_wait(seconds_later(59))
+    job.expire_wait(seconds_later(60))
+
+    assert (job.status, job.error_code) == (JobStatus.FAILED, QUEUE_TIMEOUT)
+
+
+def test_a_wait_begins_when_a_scheduled_job_is_due() -> None:
+    job = submitted_job(queue_seconds_max=60.0, run_at=NOON + timedelta(seconds=100))
+    with pytest.raises(JobMayWait):
+        job.expire_wait(seconds_later(1_000))
+    job.become_due(seconds_later(110))
+
+    with pytest.raises(JobMayWait):
+        job.expire_wait(seconds_later(169))
+    job.expire_wait(seconds_later(170))
+
+
+def test_a_job_that_was_started_once_may_wait() -> None:
+    job, lease = running_job(queue_seconds_max=60.0)
+    job.hand_back(lease, origin())
+
+    with pytest.raises(JobMayWait):
+        job.expire_wait(seconds_later(1_000))
+
+
+def test_a_job_without_a_limit_may_wait_for_ever() -> None:
+    with pytest.raises(JobMayWait):
+        submitted_job().expire_wait(seconds_later(10**9))
+
+
+def test_a_job_that_is_reopened_waits_anew() -> None:
+    job = submitted_job(queue_seconds_max=60.0)
+    job.expire_wait(seconds_later(60))
+    job.reopen(seconds_later(100))
+
+    with pytest.raises(JobMayWait):
+        job.expire_wait(seconds_later(159))
+    job.expire_wait(seconds_later(160))
+
+
+def test_patience_is_the_jobs_own() -> None:
+    retry = {"first_seconds": 10.0, "factor": 3.0, "jitter": 0.0}
+    job, lease = running_job(retry=retry)
+
+    fail(job, lease, TRANSIENT)
+    assert job.due_at == NOON + timedelta(seconds=10)
+    job.become_due(origin())
+    fail(job, job.start_attempt("worker:1", "L1", origin()), TRANSIENT)
+
+    assert job.due_at == NOON + timedelta(seconds=30)
+
+
+def test_the_budget_ends_the_attempts_however_many_are_left() -> None:
+    job, lease = running_job(retry={"budget_seconds": 5.0, "jitter": 0.0}, attempts_max=100)
+
+    job.fail(lease, TRANSIENT, 5, {}, 0.5, seconds_later(3))
+    assert job.status is JobStatus.RETRYING
+    job.become_due(seconds_later(5))
+    lease = job.start_attempt("worker:1", "L1", seconds_later(5))
+    job.expire_attempt(lease, seconds_later(6))
+
+    assert (job.status, job.error_code) == (JobStatus.FAILED, WORKER_LOST)
+
+
+def test_a_deploy_costs_neither_an_attempt_nor_the_budget() -> None:
+    job, lease = running_job(retry={"budget_seconds": 5.0}, attempts_max=1)
+
+    for second in range(1, 20):
+        job.hand_back(lease, seconds_later(second))
+        assert (job.status, job.attempt) == (JobStatus.QUEUED, 0)
+        lease = job.start_attempt("worker:2", "L1", seconds_later(second))
+
+
 def test_only_a_waiting_job_becomes_due() -> None:
     with pytest.raises(JobNotDue):
         submitted_job().become_due(origin())
@@ -189,10 +271,13 @@ def test_a_result_expires_once_and_not_before_its_time() -> None:
 class AnyLife(RuleBasedStateMachine):
     """Whatever is asked of a job, in whatever order: refused or done, the promises hold."""
 
-    @initialize(attempts_max=st.integers(1, 4), later=st.booleans())
-    def submit(self, attempts_max: int, later: bool) -> None:
-        run_at = NOON + timedelta(hours=1) if later else None
-        self.job = submitted_job(attempts_max=attempts_max, run_at=run_at)
+    @initialize(attempts_max=st.integers(1, 4), later=st.booleans(), waits=st.booleans())
+    def submit(self, attempts_max: int, later: bool, waits: bool) -> None:
+        self.job = submitted_job(
+            attempts_max=attempts_max,
+            run_at=NOON + timedelta(hours=1) if later else None,
+            queue_seconds_max=10.0 if waits else None,
+        )
         self.leases = [0]
 
     def attempt(self, decide: Any) -> None:
@@ -230,6 +315,10 @@ class AnyLife(RuleBasedStateMachine):
     def due(self) -> None:
         self.attempt(lambda: self.job.become_due(origin()))
 
+    @rule(seconds=st.integers(0, 20))
+    def expire_wait(self, seconds: int) -> None:
+        self.attempt(lambda: self.job.expire_wait(seconds_later(seconds)))
+
     @rule()
     def cancel(self) -> None:
         self.attempt(lambda: self.job.cancel(origin()))
@@ -258,7 +347,7 @@ class AnyLife(RuleBasedStateMachine):
                 continue
             assert not ended, "nothing but a reopening follows an end"
             ended = (
-                isinstance(fact, facts.AttemptSucceeded | facts.JobCancelled)
+                isinstance(fact, facts.AttemptSucceeded | facts.JobCancelled | facts.JobWaitExpired)
                 or (isinstance(fact, facts.AttemptFailed) and fact.retry_at is None)
                 or (isinstance(fact, facts.AttemptExpired) and not fact.requeued)
             )

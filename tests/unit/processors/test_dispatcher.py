@@ -30,12 +30,7 @@ class Scene:
         self.lead = OneLead()
         self.clock = ManualClock()
         self.settings = DispatcherSettings(
-            **{  # type: ignore[arg-type]
-                "persist_seconds": PERSIST,
-                "offer_seconds": OFFER,
-                "ready_floor": 10_000,
-                **settings,
-            }
+            **{"persist_seconds": PERSIST, "offer_seconds": OFFER, **settings}  # type: ignore[arg-type]
         )
         self.dispatcher = self.another()
 

@@ -4,26 +4,13 @@ import io
 from typing import Any
 
 import pikepdf
-import pypdfium2
 import pytest
 
 from processors.tools import pdf_merging, pdf_text
 from processors.tools.documents import page_indexes
 from tests.factories import files
-from tests.unit.processors.tools.workbench import Given, Made, made, refused
-
-
-def pdf(content: bytes, filename: str = "report.pdf") -> Given:
-    return Given(content, filename, "application/pdf")
-
-
-def lines(document: Made) -> list[str]:
-    """The text of each page, read with another library than the one that wrote it."""
-    reader = pypdfium2.PdfDocument(document.content)
-    try:
-        return [page.get_textpage().get_text_bounded() for page in reader]
-    finally:
-        reader.close()
+from tests.unit.processors.tools.readers import lines, pdf
+from tests.unit.processors.tools.workbench import Made, made, refused
 
 
 def titles(document: Made) -> list[Any]:
@@ -97,8 +84,8 @@ def changed(content: bytes, **root: Any) -> bytes:
 @pytest.mark.parametrize(
     ("form", "note"),
     [
-        (pikepdf.Dictionary(SigFlags=1), "File 1: it was signed"),
-        (pikepdf.Dictionary(Fields=[pikepdf.Dictionary(T="name")]), "File 1: its form"),
+        (pikepdf.Dictionary(SigFlags=1), "File 1 was signed"),
+        (pikepdf.Dictionary(Fields=[pikepdf.Dictionary(T="name")]), "File 1 has a form"),
     ],
 )
 async def test_what_a_merge_loses_is_said(form: pikepdf.Dictionary, note: str) -> None:

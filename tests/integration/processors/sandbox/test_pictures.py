@@ -1,0 +1,52 @@
+"""The tools for pictures and PDF, behind all walls of this machine."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from processors.sandbox.run import ToolOutcome, ToolRun
+from processors.sandbox.runner import INSTALLED, Sandbox
+from processors.tools.base import InputFile
+from processors.tools.registry import installed
+from tests.factories import files
+from tests.integration.processors.sandbox.boxes import started
+
+REGISTRY = installed()
+PDF = "application/pdf"
+Case = tuple[bytes, str, dict[str, Any]]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with started(INSTALLED, without=()) as box:
+        yield box
+
+
+REAL: dict[str, Case] = {
+    "pdf-compressor": (files.simple_pdf(pages=3), PDF, {"images": "recompress"}),
+    "pdf-decrypter": (files.simple_pdf(password="x"), PDF, {"password": "x"}),
+    "pdf-encrypter": (files.simple_pdf(), PDF, {"user_password": "x"}),
+    "pdf-rotator": (files.simple_pdf(), PDF, {}),
+    "pdf-splitter": (files.simple_pdf(pages=3), PDF, {}),
+}
+
+
+async def outcome(sandbox: Sandbox, folder: Path, tool: str, case: Case) -> ToolOutcome:
+    content, media_type, options = case
+    (folder / "1").write_bytes(content)
+    (folder / "work").mkdir()
+    file = InputFile(folder / "1", "a.x", media_type, len(content), "")
+    run = ToolRun(tool, options, (file,), folder / "work", REGISTRY.get(tool).limits)
+    return await sandbox.run(run, lambda *_: None)
+
+
+@pytest.mark.parametrize("tool", list(REAL))
+async def test_a_tool_works_behind_all_walls(sandbox: Sandbox, tmp_path: Path, tool: str) -> None:
+    made = await outcome(sandbox, tmp_path, tool, REAL[tool])
+
+    assert made.outputs
+    assert made.peak_rss_bytes is not None
+    assert made.peak_rss_bytes < REGISTRY.get(tool).limits.memory_bytes
