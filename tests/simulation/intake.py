@@ -90,7 +90,7 @@ class SimIntake:
             case "twice":
                 return sorted(positions * 2)
             case "again":
-                return [n for n in range(max(first, positions[0] - 5), positions[-1] + 1)]
+                return list(range(max(first, positions[0] - 5), positions[-1] + 1))
             case "shuffled":
                 return self._dice.sample(positions, len(positions))
             case _:

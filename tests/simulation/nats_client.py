@@ -1,4 +1,4 @@
-"""NATS as one process reaches it: the product's `Broker` and its client, over the world's server."""
+"""NATS as one process reaches it: `Broker` and its client, over the server of the world."""
 
 import asyncio
 import inspect

@@ -114,7 +114,7 @@ class Asked:
 
 
 class WorkQueue:
-    """The consumer that the workers share: who gets which offer, and again, until it is answered."""
+    """The consumer that workers share: who gets which offer, and again until it is answered."""
 
     def __init__(self, server: "SimNats") -> None:
         self._server = server

@@ -118,7 +118,7 @@ class SimProcess:
 
 
 class Port:
-    """Something outside, as one process reaches it: each call may be late, refused or half heard."""
+    """Something outside as one process reaches it: a call may be late, refused or half heard."""
 
     def __init__(self, process: SimProcess, target: Any) -> None:
         self._process = process

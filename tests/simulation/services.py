@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
+from uuid import UUID
 
 from events.contracts.subjects import LOG_APPENDED
 from events.relay.publisher import Relay
@@ -17,6 +18,7 @@ from infrastructure.ids import uuid7
 from infrastructure.periodic import ServiceLoop
 from infrastructure.settings import NatsSettings, PostgresSettings, SealingSettings
 from processors.attempt import Equipment
+from processors.attempt_logs import AttemptLog, AttemptLogs
 from processors.claims import Claims
 from processors.clock_service import ClockService
 from processors.dispatcher import Dispatcher
@@ -53,6 +55,17 @@ TOOLS: Final = registry()
 ANYWHERE: Final = "postgresql://nobody@nowhere/none"
 
 
+class KeptLogs:
+    """The logs of attempts."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[UUID, int], AttemptLog] = {}
+
+    async def keep(self, kept: AttemptLog) -> None:
+        """See `LogStore.keep`."""
+        self.kept.setdefault((kept.job_id, kept.lease), kept)
+
+
 @dataclass
 class Outside:
     """Everything that outlives a process."""
@@ -63,6 +76,7 @@ class Outside:
     blobs: MemoryBlobStore
     nats: SimNats
     leads: Leads
+    logs: KeptLogs
     clock: VirtualClock
     folder: Path
     dice: random.Random
@@ -144,6 +158,7 @@ def start_worker(process: SimProcess, outside: Outside) -> None:
         leases=Leases(identity, cast(Any, beats), repository, BEAT_SECONDS),
         reports=reports,
         ring=broker.ring,
+        logs=AttemptLogs(cast(Any, Port(process, outside.logs))),
         folder=outside.folder,
     )
     worker = Worker(

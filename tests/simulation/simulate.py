@@ -16,14 +16,14 @@ from tests.simulation.world import World
 
 def simulate(seed: int) -> World:
     """Let one world come and go; raises AssertionError if something is not true at its end."""
-    with tempfile.TemporaryDirectory(prefix="world-", dir=_memory()) as folder:
-        with virtual_time(seed) as loop:
-            asyncio.set_event_loop(loop)
-            try:
-                world = World(seed, loop, Path(folder))
-                loop.run_until_complete(_life(world))
-            finally:
-                asyncio.set_event_loop(None)
+    folders = tempfile.TemporaryDirectory(prefix="world-", dir=_memory())
+    with folders as folder, virtual_time(seed) as loop:
+        asyncio.set_event_loop(loop)
+        try:
+            world = World(seed, loop, Path(folder))
+            loop.run_until_complete(_life(world))
+        finally:
+            asyncio.set_event_loop(None)
     return world
 
 
@@ -53,15 +53,19 @@ def main() -> None:
     for seed in range(first, first + count):
         try:
             simulate(seed)
-        except BaseException as error:
+        except Exception as error:
             failed.append(seed)
-            print(f"seed {seed}: {type(error).__name__}: {error}")  # noqa: T201
+            say(f"seed {seed}: {type(error).__name__}: {error}")
             if count == 1:
                 raise
-    minutes = (time.perf_counter() - began) / 60
-    print(
-        f"{count} worlds, {len(failed)} failed {failed}, {count / minutes:.0f} a minute"
-    )  # noqa: T201
+    rate = 60 * count / (time.perf_counter() - began)
+    say(f"{count} worlds, {len(failed)} failed {failed}, {rate:.0f} a minute")
+
+
+def say(text: str) -> None:
+    """Tell whoever looks."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -47,15 +47,16 @@ def _has_one_outcome_at_a_time(history: Sequence[Any]) -> None:
     for fact in history:
         match fact:
             case facts.AttemptStarted():
-                assert not running and not final, "claimed while running or after the end"
+                assert not running, "claimed while it ran"
+                assert not final, "claimed after the end"
                 assert fact.lease == lease + 1
                 lease, running = fact.lease, True
             case facts.AttemptSucceeded() | facts.AttemptFailed() | facts.AttemptExpired():
-                assert running and fact.lease == lease, "an outcome without its lease"
+                assert (running, fact.lease) == (True, lease), "an outcome without its lease"
                 running = False
                 final = _ends(fact)
             case facts.AttemptHandedBack():
-                assert running and fact.lease == lease
+                assert (running, fact.lease) == (True, lease), "handed back by somebody else"
                 running = False
             case facts.JobCancelled():
                 assert not final, "ended twice"

@@ -24,7 +24,7 @@ from tests.simulation.nats_server import SimNats
 from tests.simulation.postgres import Leads, LogPort
 from tests.simulation.process import SimProcess, Weather
 from tests.simulation.read_models import ReadModels
-from tests.simulation.services import SEALING, STARTS, Outside
+from tests.simulation.services import SEALING, STARTS, KeptLogs, Outside
 from tests.simulation.virtual_time import VirtualClock, VirtualLoop
 
 TENANTS: Final = ("acme", "globex")
@@ -73,6 +73,7 @@ class World:
             blobs=MemoryBlobStore(clock=clock),
             nats=SimNats(random.Random(self.seed + 1)),
             leads=Leads(),
+            logs=KeptLogs(),
             clock=clock,
             folder=self.folder,
             dice=random.Random(self.seed + 2),
