@@ -6,7 +6,7 @@ lookup imports whatever module a row names; this one knows only what stands here
 
 from eventsourcing.utils import register_topic
 
-from events.contracts import job, reservation, tool, upload
+from events.contracts import job, reservation, tool, upload, workflow
 from events.contracts.fact import AnyFact
 
 FACTS: tuple[type[AnyFact], ...] = (
@@ -28,6 +28,15 @@ FACTS: tuple[type[AnyFact], ...] = (
     tool.ToolOffered,
     upload.UploadReceived,
     upload.UploadExpired,
+    workflow.WorkflowSubmitted,
+    workflow.StepStarted,
+    workflow.StepJobsEnded,
+    workflow.StepEnded,
+    workflow.StepsSkipped,
+    workflow.WorkflowSucceeded,
+    workflow.WorkflowFailed,
+    workflow.WorkflowCancelled,
+    workflow.WorkflowReopened,
 )
 
 CLASS_OF: dict[str, type[AnyFact]] = {fact.TOPIC: fact for fact in FACTS}

@@ -44,6 +44,10 @@ class JobSubmitted(FirstFact):
     """The id of the schedule that submitted it."""
     tick: str | None = None
     """The time of that schedule's plan that it stands for (ISO 8601, UTC)."""
+    workflow: str | None = None
+    """The id of the workflow whose step it is run for."""
+    step: str | None = None
+    """Which step of it."""
 
 
 class AttemptStarted(Fact):

@@ -90,3 +90,33 @@ class ResultExpired(DomainError):
     """The result was deleted when its retention ended; submit the job again."""
 
     code = "RESULT_EXPIRED"
+
+
+class WorkflowNotFound(NotFound):
+    """There is no such workflow."""
+
+    code = "WORKFLOW_NOT_FOUND"
+
+
+class StepNotFound(DomainError):
+    """The workflow has no such step."""
+
+    code = "STEP_NOT_FOUND"
+
+
+class StepNotReady(DomainError):
+    """The step waits for others, or was started before."""
+
+    code = "STEP_NOT_READY"
+
+
+class WorkflowIsFinal(DomainError):
+    """The workflow has already ended."""
+
+    code = "WORKFLOW_IS_FINAL"
+
+
+class WorkflowIsNotFinal(DomainError):
+    """The workflow has not ended yet."""
+
+    code = "WORKFLOW_IS_NOT_FINAL"

@@ -56,6 +56,8 @@ class JobRequest:
     reservation: UUID | None = None
     schedule: UUID | None = None
     tick: datetime | None = None
+    workflow: UUID | None = None
+    step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ class Job(Aggregate):
             reservation=_text(request.reservation),
             schedule=_text(request.schedule),
             tick=None if request.tick is None else request.tick.isoformat(),
+            workflow=_text(request.workflow),
+            step=request.step,
             **origin.fields(),
         )
 

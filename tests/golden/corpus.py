@@ -33,6 +33,18 @@ FILE = {
     "sha256": "ab" * 32,
     "blob_key": "acme/01a20766-3488-7559-a501-93ab8b57f534",
 }
+STEP = {
+    "id": "merge",
+    "tool": "pdf-merger",
+    "options": "s1.b3B0aW9ucw",
+    "inputs": [{"file": FILE}, {"step": "scan", "output": None}],
+    "after": ["check"],
+    "for_each": "split",
+    "join": "any",
+    "quorum": 2,
+    "queue": "default",
+    "priority": 1,
+}
 BY_NAME: dict[str, Any] = {
     "timestamp": datetime(2026, 11, 23, 12, 30, 15, 250_000, tzinfo=UTC),
     "originator_topic": "magictoolbox.job",
@@ -41,6 +53,7 @@ BY_NAME: dict[str, Any] = {
     "options_schema": {"type": "object", "properties": {"quality": {"default": 80}}},
     "resources": {"cpu_seconds": 0.25, "peak_rss_bytes": 4096.0},
     "run_at": None,
+    "steps": [STEP],
     "labels": None,
     "unavailable_reason": None,
     "retry_at": "2026-11-23T12:31:00+00:00",
@@ -51,6 +64,8 @@ BY_TYPE: dict[Any, Any] = {
     float: 60.0,
     bool: True,
     list[str]: ["one", "two"],
+    dict[str, str]: {"01a20766-3488-5559-a501-93ab8b57f533": "succeeded"},
+    dict[str, int]: {"steps": 2, "jobs": 3},
 }
 
 
@@ -88,6 +103,11 @@ LATER: tuple[Later, ...] = (
         ToolOffered,
         "reuse",
         {"cacheable": True, "names_matter": False, "retry": {"factor": 3.0}},
+    ),
+    Later(
+        JobSubmitted,
+        "workflow",
+        {"workflow": "01a20766-3488-7559-a501-93ab8b57f533", "step": "merge"},
     ),
 )
 """Added to at its end, never changed."""

@@ -43,6 +43,15 @@ PERMANENT_TOPICS = {
     "magictoolbox.tool.offered",
     "magictoolbox.upload.received",
     "magictoolbox.upload.expired",
+    "magictoolbox.workflow.submitted",
+    "magictoolbox.workflow.step_started",
+    "magictoolbox.workflow.step_jobs_ended",
+    "magictoolbox.workflow.step_ended",
+    "magictoolbox.workflow.steps_skipped",
+    "magictoolbox.workflow.succeeded",
+    "magictoolbox.workflow.failed",
+    "magictoolbox.workflow.cancelled",
+    "magictoolbox.workflow.reopened",
 }
 """Names may be added here, never changed or removed."""
 
