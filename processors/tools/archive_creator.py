@@ -46,6 +46,7 @@ class ArchiveCreatorOptions(ToolOptions):
         title="Level",
         description="Of the compression: 1 is the fastest, 9 gives the smallest archive.",
         examples=[9],
+        json_schema_extra={"unit": ""},
     )
     password: SecretStr | None = Field(
         default=None,

@@ -9,10 +9,10 @@ INTERFACE_VERSION grows when what is written against an older one would break.
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -33,14 +33,30 @@ def not_logged(line: str) -> None:
     """Let a line go; for callers who keep no log."""
 
 
+def _with_examples(schema: dict[str, Any]) -> None:
+    """Where a field's schema lists all its values they are its examples."""
+    for field in schema.get("properties", {}).values():
+        if values := _values(field):
+            field.setdefault("examples", values)
+
+
+def _values(field: Mapping[str, Any]) -> list[Any]:
+    if field.get("type") == "boolean":
+        return [True, False]
+    choices = [value for choice in field.get("anyOf", ()) for value in _values(choice)]
+    return list(field.get("enum", choices))
+
+
 class ToolOptions(BaseModel):
     """The base of a tool's options; all have defaults, so that a file alone is a valid request.
 
-    Titles, descriptions and limits of the fields become the form that people fill in. A field that
-    holds a secret is a `SecretStr`.
+    Titles, descriptions, units, examples and limits of the fields become the form that people fill
+    in; `processors.tools.options` helps to say them. A field that holds a secret is a `SecretStr`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, json_schema_extra=_with_examples
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,17 @@ class ImageResizerOptions(PictureOptions):
         le=SIDE_MAX,
         title="Width",
         description=f"In pixels. With neither width nor height, both are {SIDE_DEFAULT}.",
+        examples=[1920],
+        json_schema_extra={"unit": "pixels"},
     )
     height: int | None = Field(
-        default=None, ge=1, le=SIDE_MAX, title="Height", description="In pixels."
+        default=None,
+        ge=1,
+        le=SIDE_MAX,
+        title="Height",
+        description="In pixels.",
+        examples=[1080],
+        json_schema_extra={"unit": "pixels"},
     )
     fit: Fit = Field(
         default="contain",

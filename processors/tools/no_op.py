@@ -28,6 +28,8 @@ class NoOpOptions(ToolOptions):
         le=SECONDS_MAX,
         title="Duration",
         description="How long to wait before the end, in seconds; for probes and drills.",
+        examples=[2.5],
+        json_schema_extra={"unit": "seconds"},
     )
     outcome: Literal["succeeded", "permanent", "transient", "crash"] = Field(
         default="succeeded",

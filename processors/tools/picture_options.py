@@ -17,6 +17,8 @@ class PictureOptions(ToolOptions):
         title="Quality",
         description="1 (small) to 100 (faithful), for JPEG, WebP and AVIF; if unset, what suits"
         " the format.",
+        examples=[80],
+        json_schema_extra={"unit": ""},
     )
     lossless: bool = Field(
         default=False, title="Lossless", description="Keep every pixel as it is; for WebP."
@@ -26,6 +28,7 @@ class PictureOptions(ToolOptions):
         pattern=r"^#[0-9a-fA-F]{6}$",
         title="Background",
         description="What shows through transparent parts where the format has none: #rrggbb.",
+        examples=["#000000"],
     )
     animation: Literal["keep", "first"] = Field(
         default="keep",

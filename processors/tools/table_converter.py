@@ -59,6 +59,7 @@ class TableConverterOptions(ToolOptions):
         max_length=255,
         title="Sheet",
         description="Which sheet of a workbook, by its name; if unset, the first.",
+        examples=["Sheet1"],
     )
     delimiter: Literal["detect", "comma", "semicolon", "tab", "pipe"] = Field(
         default="detect", title="Delimiter", description="What stands between the cells of a CSV."
