@@ -125,7 +125,9 @@ class ToolProcessRequest(RunBody):
     The body is read as a stream, so that the file is never whole in memory.
     """
 
-    file_data: str = Field(description="The file in base64.")
+    file_data: str | None = Field(
+        default=None, description="The file in base64; some tools take none."
+    )
     filename: str | None = None
     options: Options = Field(default_factory=dict)
 

@@ -7,13 +7,15 @@ from infrastructure.http.problems import Problem
 from infrastructure.http.uploads import Received, UploadReceiver
 
 
-async def receive_form_or_json(request: Request, receiver: UploadReceiver, tenant: str) -> Received:
+async def receive_form_or_json(
+    request: Request, receiver: UploadReceiver, tenant: str, *, needs_file: bool = True
+) -> Received:
     """Files as multipart/form-data, or one in base64 in JSON; raises Problem."""
     content_type = content_type_of(request)
     if content_type == MULTIPART:
-        return await receiver.multipart(request, tenant)
+        return await receiver.multipart(request, tenant, needs_file=needs_file)
     if content_type == JSON:
-        return await receiver.json_base64(request, tenant)
+        return await receiver.json_base64(request, tenant, needs_file=needs_file)
     raise Problem(
         415,
         "UNSUPPORTED_CONTENT_TYPE",

@@ -29,12 +29,11 @@ router = APIRouter(prefix="/tools", tags=["tools"])
 
 FORM_SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
-    "required": ["file"],
     "properties": {
         "file": {
             "type": "array",
             "items": {"type": "string", "contentMediaType": "application/octet-stream"},
-            "description": "One file, or several parts of this name.",
+            "description": "One file, or several parts of this name; none for some tools.",
         },
         "options": {"type": "string", "description": "A JSON object; see the tool's schema."},
         "run_at": {"type": "string", "format": "date-time"},
@@ -75,8 +74,13 @@ async def process_files(
     """Run a tool on the files in this request; with `Prefer: wait=N` the answer is the outcome."""
     resources = caller.resources
     # Before a byte of the body is read: nobody should send 50 MB to a misspelt tool.
-    await resources.catalogue.offer(tool)
-    received = await receive_form_or_json(request, resources.receiver, caller.principal.tenant)
+    known = await resources.catalogue.offer(tool)
+    received = await receive_form_or_json(
+        request,
+        resources.receiver,
+        caller.principal.tenant,
+        needs_file=known.offer.inputs_min > 0,
+    )
     async with ProvisionalBlobs(resources.blobs) as blobs:
         for file in received.files:
             blobs.add(file.blob_key)

@@ -31,7 +31,9 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 LATER: Final = frozenset({429, 502, 503, 504})
 UNAUTHENTICATED: Final = 401
 BLOCK_BYTES: Final = 1024 * 1024
+JSON_TYPE: Final = "application/json"
 ANY_TYPE: Final = "application/octet-stream"
+Part = tuple[str, tuple[str | None, BinaryIO | str, str]]
 
 T = TypeVar("T")
 Headers = dict[str, str]
@@ -82,16 +84,13 @@ class Client:
     def process(
         self, tool: str, files: Sequence[Path], options: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Send files to a tool; however often it has to be tried, they become one job."""
+        """Send files, or none, to a tool; however often it has to be tried, they become one job."""
         key = {"Idempotency-Key": str(uuid4())}
         url = f"{self._commands}/tools/{segment(tool)}/process"
-        fields = {"options": json.dumps(options)}
 
         def send(headers: Headers) -> dict[str, Any]:
-            with _opened(files) as parts:
-                return _object(
-                    self._http.post(url, data=fields, files=parts, headers=headers | key)
-                )
+            with _opened(files, options) as parts:
+                return _object(self._http.post(url, files=parts, headers=headers | key))
 
         return self._asked(send)
 
@@ -201,11 +200,14 @@ def _parsed(answer: httpx.Response) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _opened(
-    files: Sequence[Path],
-) -> Iterator[list[tuple[str, tuple[str, BinaryIO, str]]]]:
-    """The files as parts of a form; they are read while they are sent."""
+def _opened(files: Sequence[Path], options: Mapping[str, Any]) -> Iterator[list[Part]]:
+    """The options and the files as parts of a form; files are read while they are sent."""
     with ExitStack() as stack:
+        # The options as a part like any other, so that it is a form without a file, too.
         yield [
-            ("file", (path.name, stack.enter_context(path.open("rb")), ANY_TYPE)) for path in files
+            ("options", (None, json.dumps(options), JSON_TYPE)),
+            *(
+                ("file", (path.name, stack.enter_context(path.open("rb")), ANY_TYPE))
+                for path in files
+            ),
         ]

@@ -25,8 +25,9 @@ TEXT: Final = "string"
 def submit(
     tool: Annotated[str, typer.Argument(help="The tool's name; see `tools list`.")],
     files: Annotated[
-        list[Path], typer.Argument(help="Files to send.", exists=True, dir_okay=False)
-    ],
+        list[Path] | None,
+        typer.Argument(help="Files to send; some tools take none.", exists=True, dir_okay=False),
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option("-o", "--option", metavar="KEY=VALUE", help="An option of the tool."),
@@ -43,7 +44,7 @@ def submit(
     """
     with open_client(data_dir) as client:
         options = typed_options(option or [], lambda: _schema(client, tool))
-        accepted = client.process(tool, files, options)
+        accepted = client.process(tool, files or [], options)
         if not wait and output is None:
             _show_accepted(accepted, as_json)
             return

@@ -90,8 +90,10 @@ class UploadReceiver:
         self._scanner = scanner
         self._media_types = media_types
 
-    async def multipart(self, request: Request, tenant: str) -> Received:
-        """The parts called `file`, one or more, and all others as fields of text."""
+    async def multipart(
+        self, request: Request, tenant: str, *, needs_file: bool = True
+    ) -> Received:
+        """The parts called `file`, and all others as fields of text."""
         reader = MultipartReader(request.headers.get("content-type", ""))
         async with self._reception(request, tenant, OVERHEAD_BYTES_MAX) as reception:
             parts = _Parts(reception, self._settings.upload_files_max)
@@ -104,9 +106,11 @@ class UploadReceiver:
                     else:
                         await parts.end()
             reader.finish()
-            return reception.received(parts.fields)
+            return reception.received(parts.fields, needs_file=needs_file)
 
-    async def json_base64(self, request: Request, tenant: str) -> Received:
+    async def json_base64(
+        self, request: Request, tenant: str, *, needs_file: bool = True
+    ) -> Received:
         """The member `file_data` decoded, and the other members of the object as they are."""
         reader = Base64Reader()
         bytes_max = self._settings.max_upload_size
@@ -122,7 +126,13 @@ class UploadReceiver:
             if reception.current is not None:
                 name = members.get("filename")
                 await reception.end(name if isinstance(name, str) else None)
-            return reception.received(members)
+            # No file is no member, however it is spelled.
+            others = {
+                name: value
+                for name, value in members.items()
+                if name != "file_data" or value is not None
+            }
+            return reception.received(others, needs_file=needs_file)
 
     async def raw(self, request: Request, tenant: str, filename: str | None) -> Received:
         """The whole body as one file."""
@@ -131,7 +141,7 @@ class UploadReceiver:
             async for chunk in reception.chunks():
                 await reception.write(chunk)
             await reception.end()
-            return reception.received({})
+            return reception.received({}, needs_file=True)
 
     @asynccontextmanager
     async def _reception(
@@ -218,9 +228,9 @@ class _Reception:
             await self.current.close()
             self.current = None
 
-    def received(self, fields: Mapping[str, Any]) -> Received:
-        """All that came; raises Problem 422 if there was no file."""
-        if not self.files:
+    def received(self, fields: Mapping[str, Any], *, needs_file: bool) -> Received:
+        """All that came; raises Problem 422 if there was no file where one is needed."""
+        if needs_file and not self.files:
             raise Problem(422, "MISSING_FILE", "The request holds no file.")
         return Received(self._blobs, self.files, fields)
 

@@ -108,6 +108,15 @@ def test_without_waiting_there_is_a_job_to_watch(run: Run, hello: Path) -> None:
     assert job_id in listed.stdout
 
 
+def test_a_tool_that_needs_no_file_is_run_without_one(run: Run, tmp_path: Path) -> None:
+    result = tmp_path / "result"
+
+    done = run("submit", "qr-maker", "-o", "text=hello", "--output", str(result))
+
+    assert done.returncode == 0, done.stderr
+    assert result.read_bytes().startswith(b"\x89PNG")
+
+
 def test_programs_get_json(run: Run, hello: Path) -> None:
     accepted = json.loads(run("submit", "checksum", str(hello), "--json").stdout)
     job_id = accepted["job_id"]

@@ -66,6 +66,24 @@ async def test_base64_in_json_is_the_same_as_multipart(
     assert orjson.loads(seal.open("options", job.options)) == {"output_format": "png"}
 
 
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        {"json": {"options": {"quality": 5}}},
+        {"json": {"file_data": None}},
+        {"files": {"options": (None, '{"quality": 5}')}},
+    ],
+    ids=["json", "null", "multipart"],
+)
+async def test_a_tool_that_needs_no_file_is_asked_without_one(
+    api: CommandApi, client: httpx.AsyncClient, auth_headers: Headers, request_body: dict[str, Any]
+) -> None:
+    answer = await client.post(NO_OP, headers=auth_headers, **request_body)
+
+    assert answer.status_code == 202, answer.text
+    assert not (await api.job(answer.json()["job_id"])).inputs
+
+
 async def test_several_files_keep_their_order(
     api: CommandApi, client: httpx.AsyncClient, auth_headers: Headers
 ) -> None:
