@@ -1,6 +1,7 @@
 """The marks by which the first bytes of a file tell its type, for the types that tools deal in."""
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+PARQUET = "application/vnd.apache.parquet"
 HEAD_BYTES = 64
 
 SIGNATURES: dict[str, tuple[tuple[int, bytes], ...]] = {
@@ -19,6 +20,7 @@ SIGNATURES: dict[str, tuple[tuple[int, bytes], ...]] = {
     "application/x-bzip2": ((0, b"BZh"),),
     "application/x-xz": ((0, b"\xfd7zXZ\0"),),
     "application/zstd": ((0, b"\x28\xb5\x2f\xfd"),),
+    PARQUET: ((0, b"PAR1"),),
     XLSX: ((0, b"PK\x03\x04"),),
 }
 """Where a type has a mark: the offset and the bytes, one of several ways."""

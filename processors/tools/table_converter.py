@@ -10,6 +10,7 @@ from pydantic import Field
 from processors.tools.base import (
     MIB,
     BaseTool,
+    Comparison,
     InputFile,
     OutputFile,
     ToolInput,
@@ -18,26 +19,45 @@ from processors.tools.base import (
     ToolResult,
     UnsupportedMediaType,
 )
+from processors.tools.extras import needed
 from processors.tools.filenames import output_name
 from processors.tools.signatures import (
     HEAD_BYTES,
+    PARQUET,
     SIGNATURES,
     XLSX,
     has_signature,
     is_marked_as_any,
 )
 from processors.tools.table_reading import csv_table, json_table, looks_like_json, open_text
-from processors.tools.table_writing import TableFormat, write_csv, write_json, write_workbook
+from processors.tools.table_writing import (
+    TAB,
+    TableFormat,
+    write_csv,
+    write_json,
+    write_json_lines,
+    write_workbook,
+)
 from processors.tools.tables import Table, evened
 
 MEDIA_TYPES: dict[TableFormat, str] = {
     "csv": "text/csv",
+    "tsv": "text/tab-separated-values",
     "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "parquet": PARQUET,
     "xlsx": XLSX,
 }
-OTHER_FORMAT: dict[TableFormat, TableFormat] = {"csv": "xlsx", "json": "xlsx", "xlsx": "csv"}
+OTHER_FORMAT: dict[TableFormat, TableFormat] = {
+    "csv": "xlsx",
+    "json": "xlsx",
+    "parquet": "csv",
+    "xlsx": "csv",
+}
 JSON_TYPES = frozenset({"application/json", "application/x-ndjson"})
 CSV_TYPES = frozenset({"text/csv", "application/csv", "text/tab-separated-values"})
+OCTETS = "application/octet-stream"
+EXTRA = "tables"
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
 
@@ -47,36 +67,47 @@ class TableConverterOptions(ToolOptions):
     output_format: TableFormat | None = Field(
         default=None,
         title="Output format",
-        description="If unset: XLSX becomes CSV; CSV and JSON become XLSX.",
+        description="If unset: XLSX and Parquet become CSV; CSV, TSV and JSON become XLSX."
+        " Parquet needs the extra `tables`.",
+        examples=["parquet"],
     )
     header: bool = Field(
         default=True,
         title="Header",
         description="The first row of a CSV or a sheet holds the names of the columns.",
+        examples=[False],
     )
     sheet: str | None = Field(
         default=None,
         max_length=255,
         title="Sheet",
         description="Which sheet of a workbook, by its name; if unset, the first.",
-        examples=["Sheet1"],
+        examples=["Sheet2"],
     )
     delimiter: Literal["detect", "comma", "semicolon", "tab", "pipe"] = Field(
-        default="detect", title="Delimiter", description="What stands between the cells of a CSV."
+        default="detect",
+        title="Delimiter",
+        description="What stands between the cells of a CSV.",
+        examples=["semicolon"],
     )
     encoding: Literal["detect", "utf-8", "utf-16", "windows-1252", "iso-8859-15"] = Field(
-        default="detect", title="Encoding", description="Of a CSV or JSON that is read."
+        default="detect",
+        title="Encoding",
+        description="Of a CSV or JSON that is read; UTF-8 is written.",
+        examples=["windows-1252"],
     )
     short_rows: Literal["refuse", "fill"] = Field(
         default="refuse",
         title="Short rows",
         description="Refuse a CSV in which a row is shorter than the first, or fill the row up.",
+        examples=["fill"],
     )
     mark_formulas: bool = Field(
         default=True,
         title="Mark formulas",
         description="In a CSV that is written, put an apostrophe before text that a spreadsheet"
         " would run as a formula.",
+        examples=[False],
     )
 
 
@@ -84,15 +115,36 @@ class TableConverter(BaseTool[TableConverterOptions]):
     """Numbers, dates and leading zeros stay as they are; text never becomes a formula."""
 
     name = "table-converter"
-    description = "Converts a table between CSV, JSON and XLSX."
-    version = "1.0.0"
+    description = "Converts a table between CSV, TSV, JSON, NDJSON, Parquet and XLSX."
+    version = "1.1.0"
     input_formats: ClassVar[list[str]] = [
         *("text/csv", "application/csv", "text/tab-separated-values", "text/plain"),
         *("application/json", "application/x-ndjson", XLSX, "application/zip"),
+        *(PARQUET, "application/x-parquet", OCTETS),
     ]
     output_formats: ClassVar[list[str]] = list(MEDIA_TYPES.values())
     limits = ToolLimits(memory_bytes=1536 * MIB)
     modules = ("python_calamine", "xlsxwriter", "processors.tools.workbook_reading")
+    compares_with = (
+        Comparison(
+            "csvkit",
+            "in2csv in.xlsx > out.csv",
+            (
+                "Leading zeros, long numbers and decimals stay as they are; in2csv guesses types.",
+                "What a spreadsheet would run as a formula is marked, unless that is not wished.",
+                "csvkit can also filter, join and query tables, and read DBF and old XLS files.",
+            ),
+        ),
+        Comparison(
+            "DuckDB",
+            "duckdb -c \"copy (from 'in.csv') to 'out.parquet'\"",
+            (
+                "Decimals become decimals in Parquet; DuckDB makes binary floating point of them.",
+                "The encoding of a CSV is found out; DuckDB has to be told.",
+                "DuckDB reads files that are larger than memory.",
+            ),
+        ),
+    )
     Options = TableConverterOptions
 
     async def process(self, input_data: ToolInput, options: TableConverterOptions) -> ToolResult:
@@ -120,8 +172,14 @@ def _opened(
 
         yield "xlsx", workbook_table(file, options.sheet, options.header, notes)
         return
-    if is_marked_as_any(head, list(SIGNATURES)):
-        raise UnsupportedMediaType("The file is neither a CSV nor a JSON nor an XLSX.")
+    if has_signature(head, PARQUET):
+        needed("pyarrow", EXTRA, "Parquet files")
+        from processors.tools.parquet_tables import parquet_table
+
+        yield "parquet", parquet_table(file, notes)
+        return
+    if file.media_type == OCTETS or is_marked_as_any(head, list(SIGNATURES)):
+        raise UnsupportedMediaType("The file is neither CSV, JSON, Parquet nor XLSX.")
     encoding = None if options.encoding == "detect" else options.encoding
     with open_text(file.path, encoding, notes) as text:
         if file.media_type in JSON_TYPES or (
@@ -140,8 +198,17 @@ def _written(
     match target:
         case "csv":
             write_csv(table, path, mark_formulas=options.mark_formulas)
+        case "tsv":
+            write_csv(table, path, mark_formulas=options.mark_formulas, separator=TAB)
         case "json":
             write_json(table, path)
+        case "ndjson":
+            write_json_lines(table, path)
+        case "parquet":
+            needed("pyarrow", EXTRA, "Parquet files", field="output_format")
+            from processors.tools.parquet_tables import write_parquet
+
+            write_parquet(table, path)
         case "xlsx":
             write_workbook(table, path, folder)
     return path

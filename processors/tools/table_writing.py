@@ -1,4 +1,4 @@
-"""Writes tables as CSV, JSON and XLSX, such that no cell is ever run as a formula unseen.
+"""Writes tables as CSV, TSV, JSON and XLSX, such that no cell is ever run as a formula unseen.
 
 In XLSX every text is a text. In CSV a text that a spreadsheet would take for a formula gets an
 apostrophe before it, unless that is not wished.
@@ -18,7 +18,8 @@ from processors.tools.tables import Cell, CellTooLong, Number, Row, Table, as_te
 if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
 
-TableFormat = Literal["csv", "json", "xlsx"]
+TableFormat = Literal["csv", "tsv", "json", "ndjson", "parquet", "xlsx"]
+COMMA, TAB = ",", "\t"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 PLAIN_NUMBER = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?%?")
 WORKBOOK_MADE_AT = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
@@ -29,11 +30,11 @@ WORKBOOK_DAY_FIRST = datetime.date(1900, 3, 1)
 """Before it, spreadsheets count a day that never was."""
 
 
-def write_csv(table: Table, path: Path, *, mark_formulas: bool) -> None:
+def write_csv(table: Table, path: Path, *, mark_formulas: bool, separator: str = COMMA) -> None:
     """UTF-8, as RFC 4180 has it."""
     marked = 0
     with path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
-        writer = csv.writer(stream)
+        writer = csv.writer(stream, delimiter=separator)
         for row in _with_header(table):
             cells = [as_text(cell) for cell in row]
             if mark_formulas:
@@ -62,18 +63,30 @@ def _mark_formulas(cells: list[str]) -> int:
 
 def write_json(table: Table, path: Path) -> None:
     """A list of objects, or of lists where there are no names; one row a line."""
-    keys = None if table.header is None else [_quoted(name) for name in table.header]
     with path.open("w", encoding="utf-8", errors="replace", newline="\n") as stream:
         stream.write("[")
-        for number, row in enumerate(table.rows):
-            values = [_as_json(cell) for cell in row]
+        for number, line in enumerate(_json_rows(table)):
             stream.write("\n" if number == 0 else ",\n")
-            if keys is None:
-                stream.write("[" + ", ".join(values) + "]")
-            else:
-                pairs = zip(keys, values, strict=True)
-                stream.write("{" + ", ".join(f"{key}: {value}" for key, value in pairs) + "}")
+            stream.write(line)
         stream.write("\n]\n")
+
+
+def write_json_lines(table: Table, path: Path) -> None:
+    """An object a line, or a list where there are no names."""
+    with path.open("w", encoding="utf-8", errors="replace", newline="\n") as stream:
+        for line in _json_rows(table):
+            stream.write(f"{line}\n")
+
+
+def _json_rows(table: Table) -> Iterator[str]:
+    keys = None if table.header is None else [_quoted(name) for name in table.header]
+    for row in table.rows:
+        values = [_as_json(cell) for cell in row]
+        if keys is None:
+            yield "[" + ", ".join(values) + "]"
+        else:
+            pairs = zip(keys, values, strict=True)
+            yield "{" + ", ".join(f"{key}: {value}" for key, value in pairs) + "}"
 
 
 def _quoted(text: str) -> str:

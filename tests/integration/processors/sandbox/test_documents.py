@@ -61,6 +61,7 @@ REAL: dict[str, Case] = {
     "code-reader": (qr_code("hello"), "image/png", {}),
     "media-info": (sound(), "audio/x-wav", {}),
     "qr-maker": (b"hello", "text/plain", {}),
+    "table-converter": (b"a,b\n1,2.50\n", "text/csv", {"output_format": "parquet"}),
     "subtitle-converter": (SRT, "text/plain", {}),
 }
 BAD: dict[str, tuple[str, Case]] = {
