@@ -13,7 +13,10 @@ class ImageConverterOptions(PictureOptions):
     """What to turn a picture into."""
 
     output_format: FormatName = Field(
-        default="webp", title="Output format", description="The format of the new picture."
+        default="webp",
+        title="Output format",
+        description="The format of the new picture; heic needs the extra `heif`.",
+        examples=["png"],
     )
 
 
@@ -21,8 +24,8 @@ class ImageConverter(BaseTool[ImageConverterOptions]):
     """Upright, in sRGB, on a background where transparency is lost."""
 
     name = "image-converter"
-    description = "Converts a picture to WebP, JPEG, PNG, GIF, TIFF, BMP, ICO or AVIF."
-    version = "1.0.0"
+    description = "Converts a picture to WebP, JPEG, PNG, GIF, TIFF, BMP, ICO, AVIF or HEIC."
+    version = "1.1.0"
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
     limits = ToolLimits(memory_bytes=2048 * MIB)

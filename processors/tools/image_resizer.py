@@ -39,14 +39,19 @@ class ImageResizerOptions(PictureOptions):
         title="Fit",
         description="With both width and height: contain keeps all of the picture within them,"
         " cover cuts off what stands over, fill stretches.",
+        examples=["cover"],
     )
     enlarge: bool = Field(
         default=False,
         title="Enlarge",
         description="Also make a picture larger than it is; cover and fill always may.",
+        examples=[True],
     )
     output_format: FormatName | None = Field(
-        default=None, title="Output format", description="If unset, the format that it has."
+        default=None,
+        title="Output format",
+        description="If unset, the format that it has.",
+        examples=["webp"],
     )
 
 
@@ -55,7 +60,7 @@ class ImageResizer(BaseTool[ImageResizerOptions]):
 
     name = "image-resizer"
     description = "Makes a picture smaller or larger, by width, height or both."
-    version = "1.0.0"
+    version = "1.1.0"
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
     limits = ToolLimits(memory_bytes=2048 * MIB)

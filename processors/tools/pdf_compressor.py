@@ -32,7 +32,7 @@ class PdfCompressorOptions(ToolOptions):
         title="Quality",
         description="Of the pictures that are written anew: 1 (small) to 100 (faithful).",
         examples=[50],
-        json_schema_extra={"unit": "%"},
+        json_schema_extra={"unit": ""},
     )
     longest_side: int | None = Field(
         default=None,
@@ -41,7 +41,7 @@ class PdfCompressorOptions(ToolOptions):
         title="Longest side",
         description="Pictures that are written anew become no longer; if unset, as they are.",
         examples=[1_600],
-        json_schema_extra={"unit": "px"},
+        json_schema_extra={"unit": "pixels"},
     )
 
 

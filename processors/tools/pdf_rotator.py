@@ -23,7 +23,7 @@ class PdfRotatorOptions(ToolOptions):
         title="Angle",
         description="Clockwise, on top of how a page is turned already.",
         examples=[180],
-        json_schema_extra={"unit": "°"},
+        json_schema_extra={"unit": "degrees"},
     )
     pages: str = pages_option("Such as 1-3,5,8- (to the end); all if left empty.")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-FormatName = Literal["webp", "jpeg", "png", "gif", "tiff", "bmp", "ico", "avif"]
+FormatName = Literal["webp", "jpeg", "png", "gif", "tiff", "bmp", "ico", "avif", "heic"]
 
 PIXELS_MAX = 64 * 1000 * 1000
 """Of one frame, read or written."""
@@ -44,7 +44,9 @@ FORMATS: dict[FormatName, PictureFormat] = {
     "bmp": PictureFormat("image/bmp", ".bmp", "BMP", None, 65_535, has_alpha=False),
     "ico": PictureFormat("image/vnd.microsoft.icon", ".ico", "ICO", None, 256),
     "avif": PictureFormat("image/avif", ".avif", "AVIF", 65, 65_535, is_animated=True),
+    # Needs the extra `heif`.
+    "heic": PictureFormat("image/heic", ".heic", "HEIF", 60, 16_384),
 }
 BY_ENCODER: dict[str, FormatName] = {kind.encoder: name for name, kind in FORMATS.items()}
 OUTPUT_FORMATS = [kind.media_type for kind in FORMATS.values()]
-INPUT_FORMATS = [*OUTPUT_FORMATS, "image/x-icon", "image/x-ms-bmp"]
+INPUT_FORMATS = [*OUTPUT_FORMATS, "image/heif", "image/x-icon", "image/x-ms-bmp"]

@@ -6,6 +6,33 @@ from pydantic import Field
 
 from processors.tools.base import ToolOptions
 
+Position = Literal[
+    "top-left",
+    "top",
+    "top-right",
+    "left",
+    "middle",
+    "right",
+    "bottom-left",
+    "bottom",
+    "bottom-right",
+]
+Size = tuple[int, int]
+
+
+def placed(inner: Size, outer: Size, position: Position, margin: int = 0) -> tuple[int, int]:
+    """Where the left top corner of something comes to lie in something larger."""
+    x, y = ((whole - part) // 2 for part, whole in zip(inner, outer, strict=True))
+    if "left" in position:
+        x = margin
+    elif "right" in position:
+        x = outer[0] - inner[0] - margin
+    if "top" in position:
+        y = margin
+    elif "bottom" in position:
+        y = outer[1] - inner[1] - margin
+    return x, y
+
 
 class PictureOptions(ToolOptions):
     """How a picture is written."""
@@ -15,13 +42,16 @@ class PictureOptions(ToolOptions):
         ge=1,
         le=100,
         title="Quality",
-        description="1 (small) to 100 (faithful), for JPEG, WebP and AVIF; if unset, what suits"
-        " the format.",
+        description="1 (small) to 100 (faithful), for JPEG, WebP, AVIF and HEIC; if unset, what"
+        " suits the format.",
         examples=[80],
         json_schema_extra={"unit": ""},
     )
     lossless: bool = Field(
-        default=False, title="Lossless", description="Keep every pixel as it is; for WebP."
+        default=False,
+        title="Lossless",
+        description="Keep every pixel as it is; for WebP.",
+        examples=[True],
     )
     background: str = Field(
         default="#ffffff",
@@ -34,9 +64,11 @@ class PictureOptions(ToolOptions):
         default="keep",
         title="Animation",
         description="Keep all frames where the format can hold them, or take the first.",
+        examples=["first"],
     )
     strip_metadata: bool = Field(
         default=True,
         title="Strip metadata",
         description="Leave out EXIF, with its place and camera, and turn colours to sRGB.",
+        examples=[False],
     )

@@ -18,13 +18,16 @@ from processors.tools.base import (
     ToolInput,
     ToolResult,
 )
+from processors.tools.extras import needed
 from processors.tools.filenames import output_name
 from processors.tools.picture_formats import BY_ENCODER, FORMATS, FormatName, PictureFormat
 from processors.tools.picture_options import PictureOptions
 from processors.tools.pixels import Picture, check_size, decoding, in_plain_colours, opened, read
 
 PLAIN_MODES = frozenset({"L", "RGB", "RGBA"})
-KEEP_EXIF = frozenset({"JPEG", "PNG", "WEBP", "AVIF"})
+KEEP_EXIF = frozenset({"JPEG", "PNG", "WEBP", "AVIF", "HEIF"})
+VIEWS = frozenset({"MPO", "HEIF"})
+"""Formats whose further pictures are views of the first, or other pictures altogether."""
 KEEP_PROFILE = frozenset({*KEEP_EXIF, "TIFF"})
 TURNED = frozenset({5, 6, 7, 8})
 """Orientations in EXIF that swap width and height."""
@@ -33,7 +36,7 @@ DRAFT_FACTOR = 2
 
 Size = tuple[int, int]
 Shape = Callable[[Image.Image], Image.Image]
-"""Gives a frame its size."""
+"""Turns a frame into what is written of it, such as one of another size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,43 @@ def rewrite(
 ) -> ToolResult:
     """Read the first input and write it as wished; without a name it keeps its format."""
     with opened(input_data.files[0]) as source:
-        kind = FORMATS[format_name or BY_ENCODER.get(source.format or "", "jpeg")]
-        _check_wishes(wishes, kind)
+        kind = _kind(source, wishes, format_name)
         size = _drafted(source, sizing)
         picture = read(source, all_frames=_takes_all_frames(source, kind, wishes))
+    return _written(input_data, picture, kind, wishes, lambda frame: _sized(frame, sizing, size))
+
+
+def reshape(
+    input_data: ToolInput,
+    wishes: PictureOptions,
+    format_name: FormatName | None,
+    shape_of: Callable[[Picture], Shape],
+) -> ToolResult:
+    """The same for a shape that only the whole picture can tell."""
+    with opened(input_data.files[0]) as source:
+        kind = _kind(source, wishes, format_name)
+        picture = read(source, all_frames=_takes_all_frames(source, kind, wishes))
+    return _written(input_data, picture, kind, wishes, shape_of(picture))
+
+
+def _kind(
+    source: Image.Image, wishes: PictureOptions, format_name: FormatName | None
+) -> PictureFormat:
+    kind = FORMATS[format_name or BY_ENCODER.get(source.format or "", "jpeg")]
+    _check_wishes(wishes, kind)
+    return kind
+
+
+def _written(
+    input_data: ToolInput,
+    picture: Picture,
+    kind: PictureFormat,
+    wishes: PictureOptions,
+    shape: Shape,
+) -> ToolResult:
     input_data.progress(0.4, "read")
     path = input_data.folder / f"output{kind.suffix}"
-    write(picture, path, kind, wishes, lambda frame: _sized(frame, sizing, size))
+    write(picture, path, kind, wishes, shape)
     output = OutputFile(output_name(input_data.files, kind.suffix), path, kind.media_type)
     return ToolResult((output,), tuple(picture.notes))
 
@@ -93,11 +126,13 @@ def _sized(frame: Image.Image, sizing: Sizing, size: Size | None) -> Image.Image
 def _check_wishes(wishes: PictureOptions, kind: PictureFormat) -> None:
     if wishes.lossless and kind.quality is not None and not kind.has_lossless_choice:
         raise InvalidOptions(f"{kind.encoder} is never lossless here.", field="lossless")
+    if kind.encoder == "HEIF":
+        needed("pillow_heif", "heif", "HEIC pictures", field="output_format")
 
 
 def _takes_all_frames(source: Image.Image, kind: PictureFormat, wishes: PictureOptions) -> bool:
-    # Pages of a TIFF are no animation, and an MPO's further pictures are views of the first.
-    if wishes.animation != "keep" or source.format == "MPO":
+    # Pages of a TIFF are no animation either, but a TIFF can hold them again.
+    if wishes.animation != "keep" or source.format in VIEWS:
         return False
     return kind.has_pages if source.format == "TIFF" else kind.is_animated
 

@@ -20,6 +20,7 @@ from processors.tools.base import (
     TooManyFrames,
     UnsupportedMediaType,
 )
+from processors.tools.extras import is_installed, needed
 from processors.tools.parsing import parsing
 from processors.tools.picture_formats import (
     FORMATS,
@@ -31,9 +32,16 @@ from processors.tools.picture_formats import (
 from processors.tools.signatures import HEAD_BYTES, is_marked_as_any
 
 Image.init()
+if is_installed("pillow_heif"):
+    import pillow_heif
+
+    # Runs share the processor; each takes one part of it.
+    pillow_heif.options.DECODE_THREADS = 1
+    pillow_heif.register_heif_opener()
 Image.MAX_IMAGE_PIXELS = PIXELS_MAX
 
-READERS = [kind.encoder for kind in FORMATS.values()]
+READERS = [kind.encoder for kind in FORMATS.values() if kind.encoder in Image.OPEN]
+HEIF_TYPES = ["image/heic", "image/heif"]
 SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 FRAME_MS_DEFAULT = 100
@@ -83,6 +91,8 @@ def opened(file: InputFile) -> Iterator[Image.Image]:
 def _unidentified(path: Path) -> ToolProcessingError:
     with path.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
+    if is_marked_as_any(head, HEIF_TYPES):
+        needed("pillow_heif", "heif", "HEIC pictures")
     if is_marked_as_any(head, INPUT_FORMATS):
         return CorruptFile()
     return UnsupportedMediaType("The file is not a picture of a format that the tool reads.")
@@ -106,7 +116,8 @@ def read(source: Image.Image, *, all_frames: bool) -> Picture:
         picture = Picture([], source.format or "", notes=_notes(source, count, all_frames))
         if all_frames:
             _check_frames(source.size, count)
-        for index in range(count if all_frames else 1):
+        # One alone is the one that the file calls its main one.
+        for index in range(count) if all_frames else [source.tell()]:
             source.seek(index)
             source.load()
             picture.frames.append(_upright(source if count == 1 else source.copy()))
@@ -126,7 +137,9 @@ def _duration(source: Image.Image) -> int:
 def _notes(source: Image.Image, count: int, all_frames: bool) -> list[str]:
     if count == 1 or all_frames:
         return []
-    kind = {"TIFF": "pages", "MPO": "pictures"}.get(source.format or "", "frames")
+    kind = {"TIFF": "pages", "MPO": "pictures", "HEIF": "pictures"}.get(
+        source.format or "", "frames"
+    )
     return [f"The first of {count} {kind} was taken."]
 
 

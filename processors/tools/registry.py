@@ -18,8 +18,11 @@ from processors.tools.barcode_maker import BarcodeMaker
 from processors.tools.base import BaseTool, ToolRetries, install_command
 from processors.tools.checksum import Checksum
 from processors.tools.code_reader import CodeReader
+from processors.tools.heic_converter import HeicConverter
 from processors.tools.image_converter import ImageConverter
+from processors.tools.image_cropper import ImageCropper
 from processors.tools.image_resizer import ImageResizer
+from processors.tools.image_watermark import ImageWatermark
 from processors.tools.media_info import MediaInfo
 from processors.tools.no_op import NoOp
 from processors.tools.pdf_compressor import PdfCompressor
@@ -45,8 +48,11 @@ BUILT_INS: tuple[type[AnyTool], ...] = (
     BarcodeMaker,
     Checksum,
     CodeReader,
+    HeicConverter,
     ImageConverter,
+    ImageCropper,
     ImageResizer,
+    ImageWatermark,
     MediaInfo,
     NoOp,
     PdfCompressor,

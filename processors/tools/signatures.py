@@ -4,6 +4,8 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 PARQUET = "application/vnd.apache.parquet"
 HEAD_BYTES = 64
 
+HEIF_MARKS = tuple((4, b"ftyp" + brand) for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1"))
+
 SIGNATURES: dict[str, tuple[tuple[int, bytes], ...]] = {
     "image/jpeg": ((0, b"\xff\xd8\xff"),),
     "image/png": ((0, b"\x89PNG\r\n\x1a\n"),),
@@ -12,6 +14,8 @@ SIGNATURES: dict[str, tuple[tuple[int, bytes], ...]] = {
     "image/bmp": ((0, b"BM"),),
     "image/webp": ((8, b"WEBP"),),
     "image/avif": ((4, b"ftypavif"), (4, b"ftypavis")),
+    "image/heic": HEIF_MARKS,
+    "image/heif": HEIF_MARKS,
     "image/vnd.microsoft.icon": ((0, b"\0\0\1\0"),),
     "application/pdf": ((0, b"%PDF-"),),
     "application/zip": ((0, b"PK\x03\x04"),),

@@ -25,7 +25,12 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield box
 
 
+JPEG, PNG = "image/jpeg", "image/png"
+PHOTO = files.photo_jpeg(320, 240)
 REAL: dict[str, Case] = {
+    "heic-converter": (PHOTO, JPEG, {"output_format": "heic"}),
+    "image-cropper": (files.rgba_png(), PNG, {}),
+    "image-watermark": (PHOTO, JPEG, {}),
     "pdf-compressor": (files.simple_pdf(pages=3), PDF, {"images": "recompress"}),
     "pdf-decrypter": (files.simple_pdf(password="x"), PDF, {"password": "x"}),
     "pdf-encrypter": (files.simple_pdf(), PDF, {"user_password": "x"}),
@@ -43,7 +48,12 @@ async def outcome(sandbox: Sandbox, folder: Path, tool: str, case: Case) -> Tool
     return await sandbox.run(run, lambda *_: None)
 
 
-@pytest.mark.parametrize("tool", list(REAL))
+def available(tool: str) -> Any:
+    reason = {offer.name: offer.unavailable_reason for offer in REGISTRY.offers()}[tool]
+    return pytest.param(tool, marks=pytest.mark.skipif(reason is not None, reason=reason or "-"))
+
+
+@pytest.mark.parametrize("tool", [available(tool) for tool in REAL])
 async def test_a_tool_works_behind_all_walls(sandbox: Sandbox, tmp_path: Path, tool: str) -> None:
     made = await outcome(sandbox, tmp_path, tool, REAL[tool])
 
