@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from events.contracts.subjects import LOG_APPENDED
-from events.store.repository import open_repository
+from events.contracts.bulk import BulkCancelled, BulkRequested
+from events.contracts.subjects import LOG_APPENDED, events_of
+from events.store.repository import Repository, open_repository
 from infrastructure.blobs.location import blob_store_at
 from infrastructure.broker import Broker
 from infrastructure.leadership import Leadership
@@ -14,17 +15,23 @@ from infrastructure.periodic import ServiceLoop
 from infrastructure.postgres import Role, create_pool
 from infrastructure.process import Running, run_process
 from infrastructure.settings import BlobSettings, NatsSettings, PostgresSettings, ProcessSettings
+from processors.bulk.index import PostgresBulkIndex
+from processors.bulk.service import BulkService
 from processors.clock_service import ClockService
-from processors.settings import ClockSettings
+from processors.settings import BulkSettings, ClockSettings
 from processors.sweeps import PostgresSweeps
 
 NAME: Final = "clock"
 IDLE_SECONDS: Final = 2.0
 """Between two looks while nothing runs, nothing is about to fall due, and nothing happens."""
 PAUSE_SECONDS_MAX: Final = 2.0
+BULK_IDLE_SECONDS: Final = 20.0
+"""How late a bulk operation begins at most whose poke was lost."""
 
 
-class Settings(ClockSettings, PostgresSettings, NatsSettings, BlobSettings, ProcessSettings):
+class Settings(
+    ClockSettings, BulkSettings, PostgresSettings, NatsSettings, BlobSettings, ProcessSettings
+):
     """All that the clock is told."""
 
 
@@ -50,11 +57,47 @@ async def build(settings: Settings) -> AsyncIterator[Running]:
     loop = ServiceLoop(
         clock, wake=wake, idle_seconds=IDLE_SECONDS, pause_seconds_max=PAUSE_SECONDS_MAX
     )
+    bulk, bulk_loop = _bulk(settings, repository, broker)
+
+    def hear(_: object) -> None:
+        clock.hear()
+        bulk.hear()
+
     try:
-        await broker.subscribe(LOG_APPENDED, lambda _: clock.hear())
-        yield Running([loop], {"nats": broker.check(critical=False), NAME: loop.check})
+        await broker.subscribe(LOG_APPENDED, hear)
+        for fact in (BulkRequested, BulkCancelled):
+            await broker.subscribe(events_of(fact.TOPIC), lambda _: bulk.hurry())
+        checks = {
+            "nats": broker.check(critical=False),
+            NAME: loop.check,
+            bulk.name: bulk_loop.check,
+        }
+        yield Running([loop, bulk_loop], checks)
     finally:
         await repository.close()
         await blobs.close()
         await broker.stop()
         pool.terminate()
+
+
+def _bulk(
+    settings: Settings, repository: Repository, broker: Broker
+) -> tuple[BulkService, ServiceLoop]:
+    """The bulk operations, which wait for time too: theirs is given to them little by little."""
+    wake = asyncio.Event()
+    service = BulkService(
+        Leadership(settings.dsn, Role.PROCESSORS, BulkService.name),
+        PostgresBulkIndex(settings.dsn),
+        repository,
+        broker.ring,
+        settings,
+        wake=wake,
+    )
+    loop = ServiceLoop(
+        service,
+        wake=wake,
+        idle_seconds=BULK_IDLE_SECONDS,
+        stale_seconds=3 * BULK_IDLE_SECONDS,
+        pause_seconds_max=PAUSE_SECONDS_MAX,
+    )
+    return service, loop

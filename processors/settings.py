@@ -62,6 +62,14 @@ class ClockSettings(LeaseSettings):
     )
 
 
+class BulkSettings(Fragment):
+    """How fast bulk operations go."""
+
+    bulk_jobs_per_second: float = Field(
+        default=500.0, gt=0, le=100_000, description="Jobs that bulk operations change at most."
+    )
+
+
 class WorkerSettings(LeaseSettings):
     """How much a worker does at a time, and where."""
 

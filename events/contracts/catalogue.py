@@ -6,7 +6,7 @@ lookup imports whatever module a row names; this one knows only what stands here
 
 from eventsourcing.utils import register_topic
 
-from events.contracts import job, reservation, tool, upload, workflow
+from events.contracts import bulk, job, reservation, tool, upload, workflow
 from events.contracts.fact import AnyFact
 
 FACTS: tuple[type[AnyFact], ...] = (
@@ -37,6 +37,10 @@ FACTS: tuple[type[AnyFact], ...] = (
     workflow.WorkflowFailed,
     workflow.WorkflowCancelled,
     workflow.WorkflowReopened,
+    bulk.BulkRequested,
+    bulk.BulkProgressed,
+    bulk.BulkFinished,
+    bulk.BulkCancelled,
 )
 
 CLASS_OF: dict[str, type[AnyFact]] = {fact.TOPIC: fact for fact in FACTS}

@@ -50,6 +50,18 @@ class JobIsNotFinal(DomainError):
     code = "JOB_IS_NOT_FINAL"
 
 
+class BulkNotFound(NotFound):
+    """There is no such bulk operation."""
+
+    code = "BULK_NOT_FOUND"
+
+
+class BulkIsFinal(DomainError):
+    """The bulk operation has already ended."""
+
+    code = "BULK_IS_FINAL"
+
+
 class JobNotClaimable(DomainError):
     """The job is not waiting for a worker."""
 

@@ -280,6 +280,7 @@ class Job(Aggregate):
         self.priority = fact.priority
         self.options = SealedText(fact.options)
         self.inputs = [FileRef.from_json(file) for file in fact.inputs]
+        self.label_tokens = fact.label_tokens
         self.attempts_max = fact.attempts_max
         self.timeout_seconds = fact.timeout_seconds
         self.retention_seconds = fact.retention_seconds

@@ -57,6 +57,12 @@ BY_NAME: dict[str, Any] = {
     "labels": None,
     "unavailable_reason": None,
     "retry_at": "2026-11-23T12:31:00+00:00",
+    "filter": {
+        "statuses": ["failed"],
+        "tool": None,
+        "created_after": None,
+        "label_tokens": ["one"],
+    },
 }
 BY_TYPE: dict[Any, Any] = {
     str: "text – with a dash, “quotes” and ünicode",

@@ -1,0 +1,1 @@
+"""Bulk operations: which jobs may be meant, and the service that deals with them."""
