@@ -4,12 +4,14 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from command_api.bodies import JobAccepted, ToolProcessResponse
+from command_api.bodies import BulkAccepted, JobAccepted, ToolProcessResponse
+from command_api.handlers.bulk_jobs import AcceptedBulk
 from command_api.handlers.steer_job import SteeredJob
 from command_api.handlers.submit_job import SubmittedJob
 from command_api.job_endings import Ending
 from command_api.links import Links
 from command_api.results import Results
+from events.contracts.bulk import BulkStatus
 from events.contracts.values import JobStatus
 from infrastructure.http.problems import Problem
 
@@ -29,6 +31,27 @@ def job_accepted(job: SubmittedJob | SteeredJob, links: Links) -> Response:
         is_duplicate=_is_duplicate(job),
     )
     return _json(body, _accepted(job), _headers(job, links))
+
+
+def bulk_answer(accepted: AcceptedBulk, links: Links) -> Response:
+    """The receipt of a bulk operation, or what a dry run has counted."""
+    bulk = accepted.bulk
+    body = BulkAccepted(
+        bulk_id=bulk.id,
+        action=bulk.action,
+        status=bulk.status,
+        dry_run=bulk.dry_run,
+        matched=bulk.matched,
+        changed=bulk.changed,
+        skipped=bulk.skipped,
+        position=accepted.position,
+        links=links.of_bulk(bulk.id),
+    )
+    headers = {"Location": links.bulk(bulk.id), POSITION: str(accepted.position)}
+    if accepted.is_repeat:
+        headers[REPLAYED] = "true"
+    is_counted = bulk.dry_run and bulk.status is BulkStatus.FINISHED
+    return _json(body, 200 if is_counted else 202, headers)
 
 
 def process_accepted(job: SubmittedJob, links: Links, waited: int) -> Response:
@@ -93,7 +116,7 @@ def _headers(
     return headers
 
 
-def _json(body: JobAccepted, status: int, headers: Mapping[str, str]) -> Response:
+def _json(body: JobAccepted | BulkAccepted, status: int, headers: Mapping[str, str]) -> Response:
     # The model's own serializer: validating our own answer again would cost more than making it.
     content = body.model_dump_json()
     return Response(content, status, headers=dict(headers), media_type="application/json")

@@ -10,7 +10,7 @@ from command_api.lifespan import opened
 from command_api.links import PREFIX
 from command_api.problems import TABLE
 from command_api.readiness import checks
-from command_api.routes import auth, jobs, tools, uploads, users
+from command_api.routes import auth, bulk, jobs, tools, uploads, users
 from command_api.settings import CommandApiSettings
 from infrastructure.clock import Clock, SystemClock
 from infrastructure.health import Readiness
@@ -30,7 +30,14 @@ TAGS: Final = (
     {"name": "users", "description": "The people of a tenant."},
 )
 # In the order in which they are tried: the busiest first.
-ROUTERS: Final = (jobs.router, tools.router, uploads.router, auth.router, users.router)
+ROUTERS: Final = (
+    jobs.router,
+    tools.router,
+    uploads.router,
+    auth.router,
+    users.router,
+    bulk.router,
+)
 
 
 def create_app(settings: CommandApiSettings, clock: Clock | None = None) -> FastAPI:

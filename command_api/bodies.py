@@ -12,6 +12,7 @@ from pydantic import (
     AliasChoices,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -22,7 +23,9 @@ from pydantic import (
 from command_api.accounts.names import Username
 from command_api.commands import (
     INPUTS_MAX,
+    LABELS_MAX,
     Delay,
+    ErrorCode,
     Labels,
     OnConflict,
     Options,
@@ -33,7 +36,9 @@ from command_api.commands import (
     ToolName,
     Unique,
     UniqueKey,
+    WantedJobs,
 )
+from events.contracts.bulk import BulkAction, BulkStatus
 from events.contracts.values import DEFAULT_QUEUE, JobStatus
 from events.domain.reservation import Scope, Until
 from infrastructure.principals import Role
@@ -43,6 +48,11 @@ class RequestBody(BaseModel):
     """The base of what clients send."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _listed(value: Any) -> Any:
+    """One value as a list of one."""
+    return [value] if isinstance(value, str) else value
 
 
 class UploadInputBody(RequestBody):
@@ -167,6 +177,63 @@ class ToolProcessResponse(JobAccepted):
     task_id: UUID = Field(description="The same as job_id.")
     result_url: str | None = Field(default=None, description="Null until the job has succeeded.")
     outputs: list[OutputBody] = Field(default_factory=list)
+
+
+class BulkFilterBody(RequestBody):
+    """Which jobs: those that meet every condition that is set; an empty filter means all."""
+
+    status: Annotated[
+        tuple[JobStatus, ...], BeforeValidator(_listed), Field(max_length=len(JobStatus))
+    ] = Field(default=(), description="Any of these; by default all that the action can be for.")
+    tool: ToolName | None = None
+    queue: QueueName | None = None
+    label: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(max_length=LABELS_MAX)] = (
+        Field(default=(), description="`name:value`; all of these.")
+    )
+    error_code: ErrorCode | None = None
+    created_after: AwareDatetime | None = None
+    created_before: AwareDatetime | None = None
+
+    @field_validator("label")
+    @classmethod
+    def _named(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(":" in label for label in labels):
+            raise ValueError("a label is name:value")
+        return labels
+
+    def wanted(self) -> WantedJobs:
+        """The same as a command has it."""
+        return WantedJobs(
+            statuses=self.status,
+            tool=self.tool,
+            queue=self.queue,
+            error_code=self.error_code,
+            labels={name: value for name, _, value in (e.partition(":") for e in self.label)},
+            created_after=self.created_after,
+            created_before=self.created_before,
+        )
+
+
+class BulkBody(RequestBody):
+    """Many jobs to be cancelled or tried again."""
+
+    action: BulkAction
+    filter: BulkFilterBody
+    dry_run: bool = Field(default=False, description="Only count the jobs.")
+
+
+class BulkAccepted(BaseModel):
+    """A bulk operation that is in the log."""
+
+    bulk_id: UUID
+    action: BulkAction
+    status: BulkStatus
+    dry_run: bool
+    matched: int = Field(description="Jobs so far that met the filter; of a dry run the result.")
+    changed: int
+    skipped: int = Field(description="Jobs so far that met it no more when it was their turn.")
+    position: int
+    links: dict[str, str]
 
 
 class UploadBody(BaseModel):

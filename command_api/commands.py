@@ -14,7 +14,8 @@ from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, SecretStr
 from pydantic.dataclasses import dataclass
 
 from command_api.accounts.names import Username
-from events.contracts.values import DEFAULT_QUEUE
+from events.contracts.bulk import BulkAction
+from events.contracts.values import DEFAULT_QUEUE, JobStatus
 from events.domain.reservation import Scope, Until
 from infrastructure.http.incoming import ReceivedFile
 from infrastructure.principals import Principal, Role
@@ -75,6 +76,7 @@ Delay = Annotated[float, Field(ge=0, le=SECONDS_MAX, allow_inf_nan=False)]
 UniqueKey = Annotated[
     str, StringConstraints(min_length=1, max_length=UNIQUE_KEY_CHARACTERS_MAX, strict=True)
 ]
+ErrorCode = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 OutputName = Annotated[str, StringConstraints(min_length=1, max_length=OUTPUT_NAME_CHARACTERS_MAX)]
 IdempotencyKey = Annotated[
     str,
@@ -172,6 +174,36 @@ class RetryJob(Asked):
     """Try a failed or cancelled job again."""
 
     job_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
+class WantedJobs:
+    """Which jobs: those that meet every condition that is set."""
+
+    statuses: tuple[JobStatus, ...] = ()
+    tool: ToolName | None = None
+    queue: QueueName | None = None
+    error_code: ErrorCode | None = None
+    labels: Labels = Field(default_factory=dict)
+    created_after: AwareDatetime | None = None
+    created_before: AwareDatetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
+class BulkJobs(Asked):
+    """Cancel or retry all jobs that meet a filter."""
+
+    action: BulkAction
+    filter: WantedJobs
+    dry_run: bool = False
+    idempotency_key: IdempotencyKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
+class CancelBulk(Asked):
+    """Call a bulk operation off."""
+
+    bulk_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)

@@ -1,5 +1,10 @@
 """What handlers refuse besides what the aggregates do; each docstring is the default message."""
 
+from collections.abc import Iterable
+from typing import Self
+
+from events.contracts.bulk import BulkAction
+from events.contracts.values import JobStatus
 from events.domain.errors import DomainError, NotFound
 
 
@@ -61,6 +66,20 @@ class RunAtTooFar(DomainError):
     """The time to run lies too far in the future."""
 
     code = "RUN_AT_TOO_FAR"
+
+
+class BadFilter(DomainError):
+    """The filter can find nothing."""
+
+    code = "BAD_FILTER"
+
+    @classmethod
+    def of_statuses(cls, action: BulkAction, possible: Iterable[JobStatus]) -> Self:
+        """It names a state in which the action cannot be."""
+        names = ", ".join(sorted(status.value for status in possible))
+        message = f"Only jobs that are {names} can be meant by {action.value}."
+        error = {"field": "filter.status", "message": message, "code": cls.code}
+        return cls(message, errors=[error])
 
 
 class IdempotencyConflict(DomainError):

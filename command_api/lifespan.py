@@ -18,6 +18,7 @@ from command_api.accounts.logins import Logins
 from command_api.accounts.refresh_tokens import RefreshTokens
 from command_api.accounts.tenants import Tenants
 from command_api.accounts.users import Users
+from command_api.handlers.bulk_jobs import BulkJobsHandler
 from command_api.handlers.manage_users import ManageUsersHandler
 from command_api.handlers.receive_upload import ReceiveUploadHandler
 from command_api.handlers.steer_job import SteerJobHandler
@@ -172,6 +173,7 @@ def _handlers(
     return Handlers(
         submit_job=SubmitJobHandler(repository, log, tools, files, unique, sealer, clock),
         steer_job=SteerJobHandler(repository, unique, servers.broker, clock),
+        bulk_jobs=BulkJobsHandler(repository, sealer, clock),
         receive_upload=ReceiveUploadHandler(repository, sealer, clock),
         manage_users=ManageUsersHandler(accounts.administration),
     )

@@ -27,6 +27,17 @@ class Links:
         """Where a user is managed."""
         return f"{self._commands}/users/{user_id}"
 
+    def bulk(self, bulk_id: UUID) -> str:
+        """Where a bulk operation is seen."""
+        return f"{self._queries}/bulk/{bulk_id}"
+
+    def of_bulk(self, bulk_id: UUID) -> dict[str, str]:
+        """Everything one can do with a bulk operation."""
+        return {
+            "self": self.bulk(bulk_id),
+            "cancel": f"{self._commands}/bulk/{bulk_id}/cancel",
+        }
+
     def of_job(self, job_id: UUID) -> dict[str, str]:
         """Everything one can do with a job."""
         seen = self.job(job_id)

@@ -27,6 +27,7 @@ STATUS_OF: Final[Mapping[type[domain.DomainError], HTTPStatus]] = {
     domain.JobIsFinal: HTTPStatus.CONFLICT,
     domain.JobIsNotFinal: HTTPStatus.CONFLICT,
     domain.JobNotUnique: HTTPStatus.CONFLICT,
+    domain.BulkIsFinal: HTTPStatus.CONFLICT,
     domain.ResultExpired: HTTPStatus.GONE,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.InputsTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

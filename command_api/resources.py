@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 
 from command_api.accounts.logins import Logins
 from command_api.accounts.users import Users
+from command_api.handlers.bulk_jobs import BulkJobsHandler
 from command_api.handlers.manage_users import ManageUsersHandler
 from command_api.handlers.receive_upload import ReceiveUploadHandler
 from command_api.handlers.steer_job import SteerJobHandler
@@ -31,6 +32,7 @@ class Handlers:
 
     submit_job: SubmitJobHandler
     steer_job: SteerJobHandler
+    bulk_jobs: BulkJobsHandler
     receive_upload: ReceiveUploadHandler
     manage_users: ManageUsersHandler
 

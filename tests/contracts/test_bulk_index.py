@@ -1,4 +1,4 @@
-"""What the index of bulk operations promises, held against PostgreSQL and its twin in memory alike."""
+"""What the index of bulk operations promises, held against PostgreSQL and its twin in memory."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass

@@ -43,6 +43,8 @@ DOORS = [
     Door("POST", "/jobs", CLIENT, {"json": {"tool": "no-op"}}),
     Door("POST", "/jobs/{job_id}/cancel", CLIENT, {}),
     Door("POST", "/jobs/{job_id}/retry", CLIENT, {}),
+    Door("POST", "/jobs/bulk", CLIENT, {"json": {"action": "retry", "filter": {}}}),
+    Door("POST", "/bulk/{bulk_id}/cancel", CLIENT, {}),
     Door("POST", "/users", ADMIN, {"json": {"username": "x", "password": PASSWORD}}),
     Door("GET", "/users", ADMIN, {}),
     Door("GET", "/users/me", ANYBODY, {}),
@@ -79,7 +81,10 @@ async def ask(
 ) -> httpx.Response:
     """Knock at a door, with ids of things that exist."""
     job = await client.post("/jobs", json={"tool": "no-op"}, headers=api.headers("alice"))
-    path = door.path.format(tool="no-op", job_id=job.json()["job_id"], user_id=api.users["carl"].id)
+    job_id = job.json()["job_id"]
+    path = door.path.format(
+        tool="no-op", job_id=job_id, bulk_id=job_id, user_id=api.users["carl"].id
+    )
     return await client.request(door.method, path, headers=headers, **door.request)
 
 
