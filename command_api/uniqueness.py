@@ -14,6 +14,7 @@ from events.domain.errors import JobNotUnique, NotFound
 from events.domain.job import Job
 from events.domain.reservation import Hold, Reservation, Scope, Until
 from events.store.repository import Repository
+from events.store.reservations import holder_of, regained
 from events.store.sealing import Sealer
 
 KEY_LABEL: Final = "unique key"
@@ -47,7 +48,7 @@ class Uniqueness:
             reservation = await self._repository.load(Reservation, key)
         except NotFound:
             return Reservation.reserve(key, unique.scope, hold, origin)
-        holder = await self._holder(reservation, origin)
+        holder = await holder_of(self._repository, reservation, origin)
         if holder is None:
             reservation.take_over(hold, origin)
             return reservation
@@ -60,23 +61,7 @@ class Uniqueness:
 
         Raises JobNotUnique if another job holds the key meanwhile, and LogUnavailable.
         """
-        if job.reservation is None:
-            return None
-        reservation = await self._repository.load(Reservation, job.reservation)
-        if reservation.holder == job.id or reservation.until is Until.TIME:
-            return None
-        holder = await self._holder(reservation, origin)
-        if holder is not None:
-            raise JobNotUnique(job_id=str(holder.id), status=holder.status.value)
-        reservation.take_over(Hold(job.id, reservation.until), origin)
-        return reservation
-
-    async def _holder(self, reservation: Reservation, origin: Origin) -> Job | None:
-        try:
-            holder = await self._repository.load(Job, reservation.holder)
-        except NotFound:
-            return None
-        return holder if reservation.is_held_by(holder, origin.at) else None
+        return await regained(self._repository, job, origin)
 
 
 def _hold(unique: Unique, job_id: UUID) -> Hold:

@@ -16,7 +16,7 @@ from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
 from events.contracts.values import JobStatus
 from events.domain.bulk import BulkFilter
-from events.domain.job import WORKER_LOST
+from events.domain.job import QUEUE_TIMEOUT, WORKER_LOST
 from events.store.codec import Codec
 from events.store.log import TAIL_SETTINGS, recorded_row
 from events.store.statements import READ_HEAD
@@ -74,6 +74,8 @@ class IndexChanges:
                 self._died(row, JobStatus.FAILED, fact.code)
             case job.AttemptExpired() if not fact.requeued:
                 self._died(row, JobStatus.FAILED, WORKER_LOST)
+            case job.JobWaitExpired():
+                self._died(row, JobStatus.FAILED, QUEUE_TIMEOUT)
             case job.JobCancelled():
                 self._died(row, JobStatus.CANCELLED, None)
             case job.JobReopened():
@@ -92,7 +94,8 @@ class IndexChanges:
 
 
 FOLDED: Final[tuple[type[AnyFact], ...]] = (
-    *(job.AttemptFailed, job.AttemptExpired, job.JobCancelled, job.JobReopened),
+    *(job.AttemptFailed, job.AttemptExpired, job.JobWaitExpired),
+    *(job.JobCancelled, job.JobReopened),
     *(bulk.BulkRequested, bulk.BulkFinished, bulk.BulkCancelled),
 )
 TOPICS: Final = [fact.TOPIC for fact in FOLDED]

@@ -17,10 +17,12 @@ import structlog
 from events.contracts.bulk import BulkAction, BulkStatus
 from events.contracts.subjects import cancel_subject
 from events.contracts.values import Origin
+from events.domain.aggregate import Aggregate
 from events.domain.bulk import BulkOperation, Finding, Tally
-from events.domain.errors import BulkIsFinal, NotFound
+from events.domain.errors import BulkIsFinal, JobNotUnique, NotFound
 from events.domain.job import Job
 from events.store.repository import Repository, StreamConflict
+from events.store.reservations import regained
 from infrastructure.clock import Clock, SystemClock
 from infrastructure.ids import uuid7
 from infrastructure.periodic import Counts
@@ -194,9 +196,12 @@ class BulkService:
         jobs = await asyncio.gather(*(self._repository.load(Job, job_id) for job_id in job_ids))
         command_id = str(uuid7())
         counts = dict.fromkeys(Finding, 0)
+        changed: list[Aggregate] = []
         for job in jobs:
             origin = self._origin(bulk, command_id, job.correlation_id)
-            counts[bulk.deal_with(job, origin)] += 1
+            finding, facts_of = await self._found(bulk, job, origin)
+            counts[finding] += 1
+            changed += facts_of
         matched = counts[Finding.MATCHED]
         done = Tally(
             cursor=job_ids[-1],
@@ -204,15 +209,30 @@ class BulkService:
             changed=work.tally.changed + (0 if bulk.dry_run else matched),
             skipped=work.tally.skipped + counts[Finding.SKIPPED],
         )
-        changed = [job for job in jobs if job.pending_events]
         if changed:
             # What changes nothing need not be recorded: it is looked at again after a crash.
             bulk.progress(done, self._origin(bulk, command_id, bulk.correlation_id))
             await self._repository.save(*changed, bulk)
         _take_over(work.tally, done)
         if bulk.action is BulkAction.CANCEL:
-            for job in changed:
-                self._ring(cancel_subject(str(job.id)))
+            for called_off in changed:
+                self._ring(cancel_subject(str(called_off.id)))
+
+    async def _found(
+        self, bulk: BulkOperation, job: Job, origin: Origin
+    ) -> tuple[Finding, Sequence[Aggregate]]:
+        """What becomes of a job, and what is to be saved of that."""
+        finding = bulk.deal_with(job, origin)
+        if not job.pending_events:
+            return finding, ()
+        if bulk.action is BulkAction.CANCEL:
+            return finding, (job,)
+        try:
+            reservation = await regained(self._repository, job, origin)
+        except JobNotUnique:
+            # Another job has its key meanwhile; what was decided of this one is dropped.
+            return Finding.SKIPPED, ()
+        return finding, (job,) if reservation is None else (job, reservation)
 
     async def _finish(self, work: _Work) -> None:
         bulk = work.bulk

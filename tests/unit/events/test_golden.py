@@ -52,6 +52,10 @@ PERMANENT_TOPICS = {
     "magictoolbox.workflow.failed",
     "magictoolbox.workflow.cancelled",
     "magictoolbox.workflow.reopened",
+    "magictoolbox.bulk.requested",
+    "magictoolbox.bulk.progressed",
+    "magictoolbox.bulk.finished",
+    "magictoolbox.bulk.cancelled",
 }
 """Names may be added here, never changed or removed."""
 

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.contracts.bulk import BulkAction, BulkStatus
+from events.contracts.reservation import reservation_id
 from events.contracts.values import JobStatus
 from events.domain.bulk import BulkOperation
 from events.domain.job import Job
+from events.domain.reservation import Hold, Reservation, Scope, Until
 from events.store.append import Append, LogUnavailable, OutcomeUnknown
 from events.store.memory import MemoryLog
 from events.store.repository import Repository
@@ -221,6 +223,23 @@ async def test_a_standby_does_nothing(scene: Scene) -> None:
     await scene.run()
 
     assert await statuses(scene.repository, jobs) == [JobStatus.QUEUED]
+
+
+async def test_of_jobs_with_one_key_only_one_is_tried_again(scene: Scene) -> None:
+    key = reservation_id("acme", "tool", "no-op", "token")
+    first, second = await jobs_in(scene.repository, JobStatus.FAILED, 2, reservation=key)
+    await scene.repository.save(
+        Reservation.reserve(key, Scope.TOOL, Hold(first, Until.FINISHED), origin())
+    )
+    bulk_id = await requested(scene.repository, BulkAction.RETRY)
+
+    bulk = await scene.run_to_end(bulk_id)
+
+    assert counts(bulk) == (1, 1, 1)
+    assert await statuses(scene.repository, [first, second]) == [
+        JobStatus.QUEUED,
+        JobStatus.FAILED,
+    ]
 
 
 class BusyRepository(Repository):
