@@ -12,7 +12,7 @@ from typing import Any, Self
 from infrastructure.embedded.orphans import read_pid
 
 SERVERS = ("postgres", "nats", "valkey")
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 
 class Holder:

@@ -1,6 +1,7 @@
 """The three servers live and die with their supervisor, and keep what was committed."""
 
 import os
+import re
 import signal
 import stat
 from pathlib import Path
@@ -37,13 +38,18 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_a_restart_finds_ports_passwords_and_rows_again(tmp_path: Path) -> None:
+def without_ports(said: dict[str, object]) -> list[str]:
+    """The addresses but their ports: free ones, which may be others at the next start."""
+    urls = [str(said[name]) for name in ("database_url", "nats_url", "redis_url")]
+    return [re.sub(r":\d+(/|$)", "", url) for url in urls]
+
+
+def test_a_restart_finds_passwords_and_rows_again(tmp_path: Path) -> None:
     with Holder(tmp_path) as first:
         commit_a_row(first.database_url)
-        before = first.said
 
     with Holder(tmp_path) as second:
-        assert second.said == before
+        assert without_ports(second.said) == without_ports(first.said)
         assert rows(second.database_url) == 1
 
 
@@ -93,7 +99,7 @@ def test_a_frozen_orphan_is_ended_by_the_next_start(tmp_path: Path) -> None:
         with Holder(tmp_path) as next_one:
             assert frozen in next_one.said["ended"]
             assert next_one.pid("nats") not in (None, frozen)
-            assert next_one.said["nats_url"] == holder.said["nats_url"]
+            assert without_ports(next_one.said) == without_ports(holder.said)
             assert rows(next_one.database_url) == 1
 
 

@@ -17,7 +17,7 @@ from tests.integration.processors.floor import Floor
 async def ready(floor: Floor) -> AsyncIterator[JetStreamReady]:
     broker = Broker(floor.nats, "offering")
     await broker.start()
-    assert await broker.wait_connected(10)
+    assert await broker.wait_connected(30)
     made = JetStreamReady(broker)
     await made.clear()
     yield made

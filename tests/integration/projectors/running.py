@@ -14,7 +14,7 @@ from infrastructure.process import Running
 from projectors.main import build
 from projectors.settings import ProjectorSettings
 
-DEADLINE_SECONDS: Final = 30.0
+DEADLINE_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.02
 AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 

@@ -391,7 +391,7 @@ async def run_on(running: Running) -> None:
 
 async def until_rebuilt(running: Running) -> None:
     """Run until a rebuild has begun, ended, and everything is applied."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not running.rebuilt:
             await running.runner.run_once()
             await asyncio.sleep(0.01)
