@@ -11,6 +11,7 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 FOLDER: Final = Path(__file__).parent
 LINES: Final = ("log", "read_models")
@@ -20,6 +21,11 @@ def upgrade(database_url: str, read_database_url: str | None = None) -> None:
     """Bring both lines to their newest revision; safe to run again, and from two places at once."""
     for line, url in zip(LINES, (database_url, read_database_url or database_url), strict=True):
         command.upgrade(configuration(line, url), "head")
+
+
+def newest(line: str) -> str | None:
+    """The revision that this code needs."""
+    return ScriptDirectory.from_config(configuration(line, "")).get_current_head()
 
 
 def configuration(line: str, url: str) -> Config:

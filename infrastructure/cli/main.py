@@ -2,7 +2,17 @@
 
 import typer
 
-from infrastructure.cli import accounts, client_commands, db, demo, projections, relay, services, up
+from infrastructure.cli import (
+    accounts,
+    client_commands,
+    db,
+    demo,
+    doctor,
+    projections,
+    relay,
+    services,
+    up,
+)
 
 app = typer.Typer(
     name="magictoolbox",
@@ -13,6 +23,7 @@ app = typer.Typer(
 )
 app.command("up", rich_help_panel="Platform")(up.up)
 app.command("demo", rich_help_panel="Platform")(demo.demo)
+app.command("doctor", rich_help_panel="Platform")(doctor.doctor)
 app.add_typer(db.app, name="db", rich_help_panel="Platform")
 app.add_typer(projections.app, name="projections", rich_help_panel="Platform")
 app.add_typer(relay.app, name="relay", rich_help_panel="Processes")

@@ -134,6 +134,17 @@ def test_each_thing_has_its_one_place(what: str, pattern: str, allowed: set[str]
     assert found == [], what
 
 
+def test_every_path_that_the_papers_name_exists() -> None:
+    named = {
+        (page.name, path)
+        for page in tracked(".md")
+        for path in re.findall(r"`((?:tests|docs|deploy|[a-z_]+_api)/[\w./-]+)`", page.read_text())
+    }
+
+    assert named
+    assert {(page, path) for page, path in named if not (ROOT / path).exists()} == set()
+
+
 def test_no_lock_file_names_an_address() -> None:
     locks = sorted((ROOT / "deploy" / "requirements").glob("*.lock"))
 
