@@ -20,6 +20,7 @@ from infrastructure import metrics
 from processors.intake import Delivery
 from processors.ready import BadOffer, Offer
 from processors.reports import Reports
+from processors.sandbox.demands import runs_inline
 from processors.sandbox.run import Runner
 from processors.slots import Place, Slots
 from processors.tools.base import DocumentedError, ToolProcessingError
@@ -85,7 +86,7 @@ class Claims:
             self._slots.leave()
             await delivery.return_(ELSEWHERE_PAUSE_SECONDS)
             return None
-        is_inline = not isinstance(tool, ToolProcessingError) and tool.trusted
+        is_inline = not isinstance(tool, ToolProcessingError) and runs_inline(tool)
         place = self._slots.take(self._inline is not None and is_inline)
         if place is None:
             await delivery.return_()

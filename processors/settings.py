@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from infrastructure.settings import Fragment
+from processors.tools.base import Level
 
 BEATS_IN_LEASE_MIN = 3
 """So that one lost beat, or two, is not yet a silence."""
@@ -84,6 +85,11 @@ class WorkerSettings(LeaseSettings):
     )
     run_trusted_inline: bool = Field(
         default=True, description="Whether trusted tools may run without a sandbox."
+    )
+    min_isolation: Level = Field(
+        default="L2",
+        description="What a run in a sandbox has to have; tools that cannot are unavailable."
+        " L1: limits, L2: system calls too, L3: files, network and processes as well.",
     )
     work_folder: Path | None = Field(
         default=None,

@@ -35,12 +35,14 @@ from processors.keys import Keys
 from processors.lease import Leases, PostgresBeats
 from processors.offers import ToolOffers
 from processors.reports import Reports
+from processors.sandbox.demands import unmet
 from processors.sandbox.inline import InlineRunner
-from processors.sandbox.run import Runner
+from processors.sandbox.run import Isolation
 from processors.sandbox.runner import INSTALLED, Sandbox
 from processors.sandbox.zygote import registry_from
 from processors.settings import WorkerSettings
 from processors.slots import Slots
+from processors.tools.registry import Registry
 from processors.worker import Worker
 from processors.workspace import sweep
 
@@ -85,14 +87,24 @@ async def build(settings: Settings, tools: str = INSTALLED) -> AsyncIterator[Run
         stack.push_async_callback(repository.close)
         beats = PostgresBeats(settings.dsn)
         stack.push_async_callback(beats.close)
-        worker = _worker(settings, tools, broker, pool, repository, blobs, beats)
-        checks = {"nats": broker.check(), "postgres": Check(_answers(pool)), **worker.checks}
+        sandbox = Sandbox(tools)
+        stack.push_async_callback(sandbox.stop)
+        await sandbox.start()
+        registry = _offered(registry_from(tools), sandbox.isolation, settings)
+        worker = _worker(settings, registry, sandbox, broker, pool, repository, blobs, beats)
+        checks = {
+            "nats": broker.check(),
+            "postgres": Check(_answers(pool)),
+            "isolation": Check(_isolation_of(sandbox), critical=False),
+            **worker.checks,
+        }
         yield Running([worker], checks)
 
 
 def _worker(
     settings: Settings,
-    tools: str,
+    registry: Registry,
+    sandbox: Sandbox,
     broker: Broker,
     pool: Pool,
     repository: Repository,
@@ -101,9 +113,8 @@ def _worker(
 ) -> Worker:
     # New at each boot: a worker that comes back under an old name would be taken for the old one.
     identity = str(uuid7())
-    clock, postgres_log, registry = SystemClock(), PostgresLog(pool), registry_from(tools)
+    clock, postgres_log = SystemClock(), PostgresLog(pool)
     reports = Reports(repository, postgres_log, identity, clock)
-    sandbox: Runner = Sandbox(tools)
     inline = InlineRunner(registry) if settings.run_trusted_inline else None
     slots = Slots(settings.sandboxes, settings.inline_slots if inline else 0)
     equipment = Equipment(
@@ -124,6 +135,24 @@ def _worker(
         offer_tools=lambda: ToolOffers(repository, identity, clock).offer(registry),
         drain_seconds=settings.drain_seconds,
     )
+
+
+def _offered(registry: Registry, isolation: Isolation, settings: Settings) -> Registry:
+    """The tools that can be walled in as well as they and the settings ask."""
+    reasons = unmet(
+        registry.available(), isolation, settings.min_isolation, inline=settings.run_trusted_inline
+    )
+    for name, reason in reasons.items():
+        log.warning("tool_unavailable", tool_id=name, reason=reason)
+    return registry.without(reasons)
+
+
+def _isolation_of(sandbox: Sandbox) -> Probe:
+    async def probe() -> str | None:
+        level, missing = sandbox.isolation.level, sandbox.isolation.missing
+        return f"{level}; missing: {'; '.join(missing)}" if missing else level
+
+    return probe
 
 
 def _prepare(folder: Path) -> None:

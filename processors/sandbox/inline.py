@@ -8,6 +8,7 @@ import asyncio
 import time
 
 from processors.outputs import collect
+from processors.sandbox.demands import runs_inline
 from processors.sandbox.execution import execute
 from processors.sandbox.run import Isolation, ToolOutcome, ToolRun
 from processors.tools.base import Progress, ToolTimeout
@@ -28,7 +29,7 @@ class InlineRunner:
     async def run(self, run: ToolRun, on_progress: Progress) -> ToolOutcome:
         """Run a trusted tool to its end, its deadline or its cancellation."""
         tool = self._registry.get(run.tool)
-        if not tool.trusted:
+        if not runs_inline(tool):
             raise ValueError(f"{run.tool} is not trusted to run inside the worker")
         started = time.perf_counter()
         try:

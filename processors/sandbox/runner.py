@@ -15,12 +15,14 @@ from typing import Any
 
 from processors.outputs import collect
 from processors.sandbox.conversation import Ended, converse
+from processors.sandbox.groups import Group, Nursery
 from processors.sandbox.observed import Observed, Overheard
 from processors.sandbox.run import Isolation, ToolOutcome, ToolRun
 from processors.sandbox.watch import Verdict, Watch, Watched
 from processors.sandbox.zygote import registry_from
 from processors.sandbox.zygote_process import Child, Exit, ZygoteDied, ZygoteProcess
 from processors.tools.base import (
+    GENERAL,
     Progress,
     ResourceLimitExceeded,
     ToolCrashed,
@@ -31,6 +33,7 @@ from processors.tools.base import (
 from processors.uninterrupted import uninterrupted
 
 INSTALLED = "processors.tools.registry:installed"
+IDLE_SECONDS = 120.0
 TERM_SECONDS = 1.0
 KILL_SECONDS = 3.0
 NOT_STARTED = Isolation("L0", (), ("not started",))
@@ -48,7 +51,8 @@ class Sandbox:
 
     `registry` names the function that gives the tools, as `module:function`, because the sandbox's
     processes load them by themselves. `environment` is added to theirs; `without` names layers of
-    isolation to leave out, for a machine on which one breaks a tool.
+    isolation to leave out, for a machine on which one breaks a tool. A group of tools that was not
+    used for `idle_seconds` gives its memory back.
     """
 
     def __init__(
@@ -57,54 +61,53 @@ class Sandbox:
         *,
         environment: Mapping[str, str] | None = None,
         without: Sequence[str] = (),
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        self._source = registry
         self._registry = registry_from(registry)
-        self._environment = environment or {}
-        self._without = without
+        self._nursery = Nursery(registry, environment or {}, without, idle_seconds)
         self._watch = Watch()
-        self._starting = asyncio.Lock()
-        self.zygote: ZygoteProcess | None = None
+        self._groups: dict[str, Group] = {}
         self.isolation = NOT_STARTED
+        """What every run has at least, from the first start on."""
+
+    @property
+    def zygotes(self) -> dict[str, ZygoteProcess]:
+        """Those that live, by the names of their groups."""
+        living = {name: group.zygote for name, group in self._groups.items()}
+        return {name: zygote for name, zygote in living.items() if zygote and zygote.is_alive}
 
     async def start(self) -> None:
-        """Start the zygote; raises ToolCrashed when there is no way to."""
-        await self._living_zygote()
+        """Find out what isolation there is; raises ToolCrashed when there is no way to start."""
+        if self.isolation is NOT_STARTED:
+            self.isolation = (await self._group(GENERAL).start()).isolation
 
     async def stop(self) -> None:
-        """End every run and the zygote."""
-        async with self._starting:
-            zygote, self.zygote = self.zygote, None
-            if zygote is not None:
-                await uninterrupted(zygote.stop())
+        """End every run and all zygotes."""
+        await asyncio.gather(*(group.stop() for group in self._groups.values()))
 
     async def run(self, run: ToolRun, on_progress: Progress) -> ToolOutcome:
         """Run a tool to its end, its deadline, a limit or the cancellation of this call."""
         tool = self._registry.get(run.tool)
-        zygote = await self._living_zygote()
-        started = time.perf_counter()
-        finished = await self._attended(zygote, run, on_progress)
+        await self.start()
+        async with self._group(tool.group).used() as zygote:
+            started = time.perf_counter()
+            finished = await self._attended(zygote, run, on_progress)
+            duration = time.perf_counter() - started
         outputs = collect(run.folder, finished.result.outputs, run.limits, tool.output_formats)
         return ToolOutcome(
             outputs=outputs,
             notes=finished.result.notes,
-            duration_seconds=time.perf_counter() - started,
+            duration_seconds=duration,
             peak_rss_bytes=max(finished.peak_rss_bytes, finished.exit.peak_rss_bytes),
             cpu_seconds=finished.exit.cpu_seconds,
             isolation=zygote.isolation,
         )
 
-    async def _living_zygote(self) -> ZygoteProcess:
-        async with self._starting:
-            if self.zygote is None or not self.zygote.is_alive:
-                try:
-                    self.zygote = await ZygoteProcess.start(
-                        self._source, self._environment, self._without
-                    )
-                except (ZygoteDied, OSError) as error:
-                    raise ToolCrashed("The sandbox does not start.", stack=repr(error)) from error
-                self.isolation = self.zygote.isolation
-            return self.zygote
+    def _group(self, name: str) -> Group:
+        if name not in self._groups:
+            promised = None if self.isolation is NOT_STARTED else self.isolation
+            self._groups[name] = Group(name, self._nursery, promised, rests=name != GENERAL)
+        return self._groups[name]
 
     async def _attended(
         self, zygote: ZygoteProcess, run: ToolRun, on_progress: Progress

@@ -1,4 +1,4 @@
-"""The process that all children are forked from: libraries loaded, one thread, nobody's data.
+"""The process that a group's runs are forked from: libraries loaded, one thread, nobody's data.
 
 A fork of it starts in milliseconds, and is safe only because no second thread exists. It forks when
 it is told to, forwards signals, and reports the end of a run when nothing of that run is alive any
@@ -244,9 +244,10 @@ def registry_from(source: str) -> Registry:
     return cast(Callable[[], Registry], getattr(importlib.import_module(module), function))()
 
 
-def preload(registry: Registry, late: Sequence[str]) -> str | None:
-    """Import what the tools need; returns the module that started a thread, if one did."""
-    names = [name for tool in registry.available() for name in tool.modules]
+def preload(registry: Registry, group: str, late: Sequence[str]) -> str | None:
+    """Import what a group's tools need; returns the module that started a thread, if one did."""
+    tools = [tool for tool in registry.available() if tool.group == group]
+    names = [name for tool in tools for name in tool.modules]
     for name in dict.fromkeys(names):
         if name not in late:
             # The tool will say what is wrong, when it runs.
@@ -263,6 +264,7 @@ def main() -> None:
     parser.add_argument("--control", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--registry", required=True)
+    parser.add_argument("--group", required=True)
     parser.add_argument("--without", action="append", default=[])
     parser.add_argument("--late", action="append", default=[])
     options = parser.parse_args()
@@ -271,7 +273,7 @@ def main() -> None:
     prctl.die_with_parent(options.parent, signal.SIGTERM)
     prctl.adopt_orphans()
     registry = registry_from(options.registry)
-    if threaded := preload(registry, options.late):
+    if threaded := preload(registry, options.group, options.late):
         # A fork must not have threads, and a started thread cannot be taken back: begin again
         # without that module; whoever needs it imports it in its own child.
         arguments = [*sys.orig_argv, "--late", threaded]

@@ -62,6 +62,7 @@ class ZygoteProcess:
 
     process: subprocess.Popen[bytes]
     control: socket.socket
+    group: str
     isolation: Isolation = field(default=Isolation("L0", (), ()))
     children: dict[int, Child] = field(default_factory=dict)
     _count: int = 0
@@ -77,13 +78,13 @@ class ZygoteProcess:
 
     @classmethod
     async def start(
-        cls, registry: str, environment: Mapping[str, str], without: Sequence[str]
+        cls, registry: str, group: str, environment: Mapping[str, str], without: Sequence[str]
     ) -> Self:
-        """Start one and wait until it can fork; raises ZygoteDied."""
+        """Start the one of a group of tools and wait until it can fork; raises ZygoteDied."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            process = _spawned(theirs.fileno(), registry, environment, without)
-        zygote = cls(process, ours)
+            process = _spawned(theirs.fileno(), registry, group, environment, without)
+        zygote = cls(process, ours, group)
         try:
             async with asyncio.timeout(START_SECONDS_MAX):
                 await asyncio.shield(zygote._ready)
@@ -184,7 +185,9 @@ class ZygoteProcess:
             level, layers, missing = report["ready"]
             self.isolation = Isolation(level, tuple(layers), tuple(missing))
             self._ready.set_result(None)
-            log.info("zygote_started", pid=self.pid, isolation=level, missing=missing)
+            log.info(
+                "zygote_started", group=self.group, pid=self.pid, isolation=level, missing=missing
+            )
         elif child := self.children.get(report["run"]):
             self._heard_of(child, report)
 
@@ -208,7 +211,7 @@ class ZygoteProcess:
     async def _buried(self) -> None:
         """See to it that no run outlives its zygote; the kernel sees only to direct children."""
         await asyncio.to_thread(self._wait)
-        log.info("zygote_ended", pid=self.pid, runs=len(self.children))
+        log.info("zygote_ended", group=self.group, pid=self.pid, runs=len(self.children))
         pids = [child.pid for child in self.children.values() if child.pid is not None]
         deadline = asyncio.get_running_loop().time() + BURIAL_SECONDS_MAX
         while pids := [pid for pid in pids if _is_killed_group_alive(pid)]:
@@ -237,7 +240,11 @@ def _is_killed_group_alive(pid: int) -> bool:
 
 
 def _spawned(
-    descriptor: int, registry: str, environment: Mapping[str, str], without: Sequence[str]
+    descriptor: int,
+    registry: str,
+    group: str,
+    environment: Mapping[str, str],
+    without: Sequence[str],
 ) -> subprocess.Popen[bytes]:
     paths = [path for path in sys.path if path.startswith("/")]
     libraries = {k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ}
@@ -247,6 +254,7 @@ def _spawned(
             *("--control", str(descriptor)),
             *("--parent", str(os.getpid())),
             *("--registry", registry),
+            *("--group", group),
             *(f"--without={name}" for name in without),
         ],
         stdin=subprocess.DEVNULL,

@@ -64,6 +64,7 @@ class ArchiveCreator(BaseTool[ArchiveCreatorOptions]):
     name = "archive-creator"
     description = "Puts files into a ZIP, 7z or tar archive."
     version = "1.0.0"
+    group = "archives"
     input_formats: ClassVar[list[str]] = ["*/*"]
     output_formats: ClassVar[list[str]] = [MEDIA_TYPES[kind] for kind in KINDS.values()]
     limits = ToolLimits(inputs_max=50)

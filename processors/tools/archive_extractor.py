@@ -53,6 +53,7 @@ class ArchiveExtractor(BaseTool[ArchiveExtractorOptions]):
         "Takes the files out of a ZIP, 7z or tar archive, or out of gzip, bzip2, xz, zstd."
     )
     version = "1.0.0"
+    group = "archives"
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
     limits = ToolLimits(outputs_bytes=512 * MIB, outputs_max=OUTPUTS_MAX)

@@ -53,6 +53,7 @@ class ArchiveLister(BaseTool[ArchiveListerOptions]):
     name = "archive-lister"
     description = "Lists what is in a ZIP, 7z or tar archive, and says what in it is dangerous."
     version = "1.0.0"
+    group = "archives"
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = list(MEDIA_TYPES.values())
     limits = ToolLimits()

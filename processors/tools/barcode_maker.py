@@ -69,6 +69,7 @@ class BarcodeMaker(BaseTool[BarcodeMakerOptions]):
     name = "barcode-maker"
     description = "Draws a Code 128, EAN, UPC, Data Matrix, PDF417, Aztec or other barcode."
     version = "1.0.0"
+    group = "codes"
     input_formats: ClassVar[list[str]] = ["text/*", "application/json"]
     output_formats: ClassVar[list[str]] = list(MEDIA_TYPES.values())
     limits = ToolLimits(memory_bytes=512 * MIB, inputs_min=0)

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict
 
 INTERFACE_VERSION = 1
 MIB = 1024**2
+GENERAL = "general"
+"""The group of tools that name none; its process is there as long as the worker."""
 RETRY_SECONDS_MAX = 7 * 24 * 3600.0
 RETRY_FACTOR_MAX = 10.0
 CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
@@ -198,7 +200,7 @@ class BaseTool(ABC, Generic[OptionsT]):
     """False: no byte of an output depends on what the input files are called."""
     trusted: ClassVar[bool] = False
     """May run inside the worker: it parses nothing, and never blocks the event loop."""
-    group: ClassVar[str] = "general"
+    group: ClassVar[str] = GENERAL
     """Tools of one group share a process that has their `modules` loaded and forks their runs."""
     isolation_min: ClassVar[Level] = "L0"
     """Where a run cannot be walled in that well, the tool is unavailable; a setting may ask for

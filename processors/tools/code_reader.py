@@ -51,6 +51,7 @@ class CodeReader(BaseTool[CodeReaderOptions]):
     name = "code-reader"
     description = "Reads QR codes, Data Matrix, EAN, Code 128 and other barcodes off a picture."
     version = "1.0.0"
+    group = "codes"
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = ["application/json", "text/plain"]
     limits = ToolLimits(memory_bytes=1536 * MIB)

@@ -26,6 +26,7 @@ class ImageConverter(BaseTool[ImageConverterOptions]):
     name = "image-converter"
     description = "Converts a picture to WebP, JPEG, PNG, GIF, TIFF, BMP, ICO, AVIF or HEIC."
     version = "1.1.0"
+    group = "images"
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
     limits = ToolLimits(memory_bytes=2048 * MIB)

@@ -61,6 +61,7 @@ class ImageResizer(BaseTool[ImageResizerOptions]):
     name = "image-resizer"
     description = "Makes a picture smaller or larger, by width, height or both."
     version = "1.1.0"
+    group = "images"
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
     limits = ToolLimits(memory_bytes=2048 * MIB)

@@ -35,6 +35,7 @@ class MediaInfo(BaseTool[MediaInfoOptions]):
     name = "media-info"
     description = "Tells duration, bitrate, sampling and tags of an audio file or an MP4."
     version = "1.0.0"
+    group = "media"
     input_formats: ClassVar[list[str]] = ["audio/*", "video/*", "application/ogg"]
     output_formats: ClassVar[list[str]] = ["application/json", "text/plain"]
     limits = ToolLimits(memory_bytes=512 * MIB)

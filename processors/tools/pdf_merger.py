@@ -31,6 +31,7 @@ class PdfMerger(BaseTool[PdfMergerOptions]):
     name = "pdf-merger"
     description = "Merges PDF documents into one, in the order given."
     version = "1.0.0"
+    group = "pdf"
     input_formats: ClassVar[list[str]] = [PDF]
     output_formats: ClassVar[list[str]] = [PDF]
     limits = ToolLimits(inputs_max=50)

@@ -25,6 +25,7 @@ class PdfToText(BaseTool[PdfToTextOptions]):
     name = "pdf-to-text"
     description = "Takes the text out of a PDF; pages are separated by form feeds."
     version = "1.0.0"
+    group = "pdf"
     input_formats: ClassVar[list[str]] = [PDF]
     output_formats: ClassVar[list[str]] = ["text/plain"]
     limits = ToolLimits()

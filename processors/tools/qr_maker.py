@@ -73,6 +73,7 @@ class QrMaker(BaseTool[QrMakerOptions]):
     name = "qr-maker"
     description = "Draws a QR code from a text file, or from the text in its options."
     version = "1.0.0"
+    group = "codes"
     input_formats: ClassVar[list[str]] = ["text/*", "application/json"]
     output_formats: ClassVar[list[str]] = list(MEDIA_TYPES.values())
     limits = ToolLimits(memory_bytes=256 * MIB, inputs_min=0)

@@ -5,8 +5,8 @@ be loaded, and a tool whose library is missing, is offered as unavailable with t
 stops the others.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any
@@ -126,6 +126,13 @@ class Registry:
         """What every tool offers, by name; the same installation always gives the same."""
         return [offer for _, offer in sorted(self._offers.items())]
 
+    def without(self, reasons: Mapping[str, str]) -> "Registry":
+        """The same tools, of which those named are unavailable for the reason given."""
+        registry = Registry(())
+        registry._tools = {n: tool for n, tool in self._tools.items() if n not in reasons}
+        registry._offers = {n: _barred(o, reasons.get(n)) for n, o in self._offers.items()}
+        return registry
+
     def _add(self, tool: AnyTool) -> None:
         if tool.name in self._offers:
             raise ValueError(f"a tool named {tool.name} is already there")
@@ -199,6 +206,12 @@ def offer_of(tool: AnyTool, unavailable_reason: str | None = None) -> ToolOffer:
 def _differing(retries: ToolRetries) -> dict[str, Any] | None:
     default, own = asdict(ToolRetries()), asdict(retries)
     return {name: value for name, value in own.items() if value != default[name]} or None
+
+
+def _barred(offer: ToolOffer, reason: str | None) -> ToolOffer:
+    if reason is None or not offer.available:
+        return offer
+    return replace(offer, available=False, unavailable_reason=reason[:REASON_LENGTH_MAX])
 
 
 def offer_of_broken(name: str, reason: str) -> ToolOffer:

@@ -55,6 +55,7 @@ class SubtitleConverter(BaseTool[SubtitleConverterOptions]):
     name = "subtitle-converter"
     description = "Converts subtitles between SRT, WebVTT and ASS, and moves them in time."
     version = "1.0.0"
+    group = "documents"
     input_formats: ClassVar[list[str]] = [
         *MEDIA_TYPES.values(),
         *("text/plain", "text/x-ass", "application/x-ass"),

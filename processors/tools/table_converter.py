@@ -117,6 +117,7 @@ class TableConverter(BaseTool[TableConverterOptions]):
     name = "table-converter"
     description = "Converts a table between CSV, TSV, JSON, NDJSON, Parquet and XLSX."
     version = "1.1.0"
+    group = "tables"
     input_formats: ClassVar[list[str]] = [
         *("text/csv", "application/csv", "text/tab-separated-values", "text/plain"),
         *("application/json", "application/x-ndjson", XLSX, "application/zip"),

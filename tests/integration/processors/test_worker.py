@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from events.contracts.job import AttemptStarted
 from events.contracts.subjects import READY_STREAM, ready_subject
 from events.contracts.values import DEFAULT_QUEUE, JobStatus
 from infrastructure.ids import uuid7
@@ -132,6 +133,26 @@ async def test_the_process_of_a_cancelled_job_is_killed(floor: Floor) -> None:
 
     await floor.until(lambda: answer(folders_in(floor.work_folder) == []), "it goes on")
     assert await floor.topics(job) == ["submitted", "attempt_started", "cancelled"]
+
+
+async def test_the_isolation_in_effect_is_shown_and_recorded(floor: Floor) -> None:
+    await floor.dispatcher()
+    worker = await floor.worker()
+    assert worker.running is not None
+    shown = await worker.running.checks["isolation"].probe()
+    walled, inline = await floor.submit("sleeper"), await floor.submit()
+
+    await floor.until_status(walled, JobStatus.RUNNING)
+    await floor.until_status(inline, SUCCEEDED)
+
+    assert shown is not None
+    started = (await floor.history(walled))[1].fact
+    assert isinstance(started, AttemptStarted)
+    assert shown.startswith(started.isolation)
+    assert started.isolation >= "L1"
+    started = (await floor.history(inline))[1].fact
+    assert isinstance(started, AttemptStarted)
+    assert started.isolation == "L0"
 
 
 async def test_a_late_outcome_is_refused_and_recorded(floor: Floor, gate: type[Gate]) -> None:

@@ -329,6 +329,7 @@ def seen() -> dict[str, object]:
         "folder": str(Path.cwd()),
         "umask": os.umask(0o077),
         "session": os.getsid(0) == os.getpid(),
+        "modules": sorted(sys.modules),
     }
 
 

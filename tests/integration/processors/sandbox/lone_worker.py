@@ -6,6 +6,7 @@ from pathlib import Path
 
 from processors.sandbox.run import ToolRun
 from processors.sandbox.runner import Sandbox
+from processors.tools.base import GENERAL
 from tests.integration.processors.sandbox.hostile_tools import Sleeper
 
 
@@ -15,8 +16,7 @@ async def main(folder: Path) -> None:
     await sandbox.start()
 
     def tell(*_: object) -> None:
-        assert sandbox.zygote is not None
-        sys.stderr.write(f"{sandbox.zygote.pid}\n")
+        sys.stderr.write(f"{sandbox.zygotes[GENERAL].pid}\n")
         sys.stderr.flush()
 
     await sandbox.run(ToolRun("sleeper", {}, (), folder, Sleeper.limits), tell)

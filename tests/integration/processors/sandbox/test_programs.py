@@ -107,8 +107,7 @@ async def test_a_program_ends_with_its_run(sandbox: Sandbox, tmp_path: Path) -> 
     task = asyncio.create_task(
         sandbox.run(order(tmp_path / "work", *ENDLESS), lambda *_: heard.set())
     )
-    assert sandbox.zygote is not None
-    zygote = sandbox.zygote.pid
+    zygote = sandbox.zygotes["general"].pid
     await eventually(lambda: bool(programs_below(zygote)))
     (program,) = programs_below(zygote)
 

@@ -20,7 +20,7 @@ from processors.sandbox.run import ToolOutcome, ToolRun
 from processors.sandbox.runner import INSTALLED, Sandbox
 from processors.sandbox.zygote import SPARES
 from processors.sandbox.zygote_process import ZygoteProcess
-from processors.tools.base import InputFile, ToolProcessingError
+from processors.tools.base import GENERAL, InputFile, ToolProcessingError
 from tests.fixtures.waiting import eventually
 from tests.integration.processors.sandbox import hostile_tools
 from tests.integration.processors.sandbox.boxes import started
@@ -428,6 +428,4 @@ async def test_an_input_reaches_the_tool_as_it_was_given(tmp_path: Path) -> None
 
 
 def zygote_of(sandbox: Sandbox) -> ZygoteProcess:
-    zygote = sandbox.zygote
-    assert zygote is not None
-    return zygote
+    return sandbox.zygotes[GENERAL]
