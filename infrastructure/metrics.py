@@ -160,6 +160,10 @@ JOBS_FAILED = _counter("jobs_failed_total", "Jobs that ended in the dead letter 
 # The clock. `kind`: retry_due, delayed_due, lease_expired, result_expired, ….
 CLOCK_FACTS = _counter("clock_facts_total", "Facts the clock appended.", "kind")
 
+# Workflows.
+WORKFLOWS_ENDED = _counter("workflows_ended_total", "Workflows that ran to their end.", "status")
+WORKFLOW_JOBS_STARTED = _counter("workflow_jobs_started_total", "Jobs of steps that started.")
+
 # Projections.
 PROJECTION_POSITION = _gauge("projection_position", "The last position applied.", "projection")
 PROJECTION_LAG_EVENTS = _gauge("projection_lag_events", "Events not yet applied.", "projection")

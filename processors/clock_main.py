@@ -1,4 +1,4 @@
-"""The clock process: turns the passing of time into facts."""
+"""The clock process: turns the passing of time into facts, and moves workflows on."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,12 +14,19 @@ from infrastructure.leadership import Leadership
 from infrastructure.periodic import ServiceLoop
 from infrastructure.postgres import Role, create_pool
 from infrastructure.process import Running, run_process
-from infrastructure.settings import BlobSettings, NatsSettings, PostgresSettings, ProcessSettings
+from infrastructure.settings import (
+    BlobSettings,
+    NatsSettings,
+    PostgresSettings,
+    ProcessSettings,
+    SealingSettings,
+)
 from processors.bulk.index import PostgresBulkIndex
 from processors.bulk.service import BulkService
 from processors.clock_service import ClockService
 from processors.settings import BulkSettings, ClockSettings
 from processors.sweeps import PostgresSweeps
+from processors.workflow_wiring import workflow_loop
 
 NAME: Final = "clock"
 IDLE_SECONDS: Final = 2.0
@@ -30,7 +37,13 @@ BULK_IDLE_SECONDS: Final = 20.0
 
 
 class Settings(
-    ClockSettings, BulkSettings, PostgresSettings, NatsSettings, BlobSettings, ProcessSettings
+    ClockSettings,
+    BulkSettings,
+    PostgresSettings,
+    NatsSettings,
+    BlobSettings,
+    SealingSettings,
+    ProcessSettings,
 ):
     """All that the clock is told."""
 
@@ -67,12 +80,14 @@ async def build(settings: Settings) -> AsyncIterator[Running]:
         await broker.subscribe(LOG_APPENDED, hear)
         for fact in (BulkRequested, BulkCancelled):
             await broker.subscribe(events_of(fact.TOPIC), lambda _: bulk.hurry())
+        workflows = await workflow_loop(settings, settings, pool, repository, blobs, broker)
         checks = {
             "nats": broker.check(critical=False),
             NAME: loop.check,
             bulk.name: bulk_loop.check,
+            workflows.name: workflows.check,
         }
-        yield Running([loop, bulk_loop], checks)
+        yield Running([loop, bulk_loop, workflows], checks)
     finally:
         await repository.close()
         await blobs.close()

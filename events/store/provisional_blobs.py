@@ -36,6 +36,11 @@ class ProvisionalBlobs:
         """Take over a blob that was just written."""
         self._keys.append(key)
 
+    def adopt(self, other: "ProvisionalBlobs") -> None:
+        """Take over the blobs of a smaller piece of work that went well."""
+        self._keys += other._keys
+        other._keys = []
+
     async def copy(self, source: BlobKey, tenant: str) -> BlobKey:
         """A copy of a blob, with a life of its own; raises BlobNotFound, InsufficientStorage."""
         key = new_blob_key(tenant)
