@@ -18,11 +18,14 @@ from processors.tools.barcode_maker import BarcodeMaker
 from processors.tools.base import BaseTool, ToolRetries, install_command
 from processors.tools.checksum import Checksum
 from processors.tools.code_reader import CodeReader
+from processors.tools.docx_to_markdown import DocxToMarkdown
 from processors.tools.heic_converter import HeicConverter
 from processors.tools.image_converter import ImageConverter
 from processors.tools.image_cropper import ImageCropper
 from processors.tools.image_resizer import ImageResizer
 from processors.tools.image_watermark import ImageWatermark
+from processors.tools.markdown_to_html import MarkdownToHtml
+from processors.tools.markdown_to_pdf import MarkdownToPdf
 from processors.tools.media_info import MediaInfo
 from processors.tools.no_op import NoOp
 from processors.tools.pdf_compressor import PdfCompressor
@@ -49,10 +52,13 @@ BUILT_INS: tuple[type[AnyTool], ...] = (
     Checksum,
     CodeReader,
     HeicConverter,
+    DocxToMarkdown,
     ImageConverter,
     ImageCropper,
     ImageResizer,
     ImageWatermark,
+    MarkdownToHtml,
+    MarkdownToPdf,
     MediaInfo,
     NoOp,
     PdfCompressor,

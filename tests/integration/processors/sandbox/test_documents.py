@@ -14,7 +14,9 @@ import segno
 from processors.sandbox.run import ToolOutcome, ToolRun
 from processors.sandbox.runner import INSTALLED, Sandbox
 from processors.tools.base import InputFile, ToolProcessingError
+from processors.tools.office_files import DOCX
 from processors.tools.registry import installed
+from tests.factories.office import docx, paragraph
 from tests.integration.processors.sandbox.boxes import started
 
 OCTETS = "application/octet-stream"
@@ -59,6 +61,9 @@ REAL: dict[str, Case] = {
     "archive-lister": (zipped(a=b"hello"), "application/zip", {}),
     "barcode-maker": (b"HELLO", "text/plain", {}),
     "code-reader": (qr_code("hello"), "image/png", {}),
+    "docx-to-markdown": (docx(paragraph("Hello")), DOCX, {}),
+    "markdown-to-html": (b"# Hello\n", "text/plain", {}),
+    "markdown-to-pdf": (b"# Hello\n", "text/plain", {}),
     "media-info": (sound(), "audio/x-wav", {}),
     "qr-maker": (b"hello", "text/plain", {}),
     "table-converter": (b"a,b\n1,2.50\n", "text/csv", {"output_format": "parquet"}),
