@@ -5,7 +5,7 @@ their checkpoints, so that a reader who sees one of them at a position sees all 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from sqlalchemy import Table
@@ -18,12 +18,13 @@ from infrastructure.metrics import PROJECTION_PARKED
 from infrastructure.postgres import Connection
 from projectors.parking import Parking, Poisoned, Reason
 from projectors.projection import Projection
+from projectors.projections.bulk_operations import BulkOperations
 from projectors.projections.counters import JobCounters, OutcomeCounters
 from projectors.projections.job import JOB_FACTS, JobRow
 from projectors.projections.job_summary import JobSummary
 from projectors.projections.job_timeline import JobTimeline
 from projectors.projections.tool_catalogue import ToolCatalogue
-from projectors.rows import Rows, RowsChanged
+from projectors.rows import KeyedRows, Rows, RowsChanged
 from projectors.statements import Write
 
 PLATFORM: Final = "platform"
@@ -46,9 +47,8 @@ class Group:
         self._codec = codec or Codec()
         self._skip_unknown_topics = skip_unknown_topics
         self._jobs = JobSummary()
-        self._tools = ToolCatalogue()
         self.projections: Sequence[Projection] = (
-            *(self._jobs, JobTimeline(), self._tools),
+            *(self._jobs, JobTimeline(), ToolCatalogue(), BulkOperations()),
             *(JobCounters(), OutcomeCounters()),
         )
         self._folds: dict[type[AnyFact], list[Fold]] = {}
@@ -57,6 +57,7 @@ class Group:
                 folds = self._folds.setdefault(fact, [])
                 if projection is not self._jobs:
                     folds.append(projection.fold)
+        self._keyed = _keyed(self.projections)
         self._topics = {fact.TOPIC for fact in self._folds}
         self._kinds = {_kind(topic) for topic in self._topics}
 
@@ -74,6 +75,10 @@ class Group:
     def tables(self) -> list[Table]:
         """Their read models."""
         return [rows.table for rows in self.all_rows]
+
+    @property
+    def _all_keyed(self) -> list[KeyedRows[Any]]:
+        return [rows for rows in self.all_rows if isinstance(rows, KeyedRows)]
 
     @property
     def fingerprint(self) -> str:
@@ -117,15 +122,14 @@ class Group:
     async def load(self, connection: Connection, generation: int, events: Sequence[Event]) -> None:
         """Read the rows that these events change and that are not in memory."""
         seen: set[UUID] = set()
-        jobs: list[UUID] = []
-        tools: list[UUID] = []
+        wanted: dict[int, list[UUID]] = {id(rows): [] for rows in self._keyed.values()}
         for row, fact in events:
             if row.originator_id not in seen:
                 seen.add(row.originator_id)
                 if row.originator_version > 1:
-                    (jobs if type(fact) in JOB_FACTS else tools).append(row.originator_id)
-        await self._jobs.rows.load(connection, generation, jobs)
-        await self._tools.rows.load(connection, generation, tools)
+                    wanted[id(self._keyed[type(fact)])].append(row.originator_id)
+        for rows in self._all_keyed:
+            await rows.load(connection, generation, wanted[id(rows)])
 
     def fold(self, events: Sequence[Event]) -> None:
         """Fold these events; raises Poisoned or RowsChanged, and is then to be cleared."""
@@ -162,13 +166,13 @@ class Group:
 
     def carried(self) -> Callable[[], None]:
         """Remember the rows that are begun; the answer undoes all that is folded after now."""
-        begun = [(rows, rows.copy()) for rows in (self._jobs.rows, self._tools.rows)]
+        begun = [(rows, rows.copy()) for rows in self._all_keyed]
 
         def undo() -> None:
             self.clear()
             for rows, copies in begun:
                 for key, row in copies.items():
-                    rows.add(key, row)  # type: ignore[arg-type]
+                    rows.add(key, row)
 
         return undo
 
@@ -178,6 +182,16 @@ class Group:
         PROJECTION_PARKED.labels(self.name, "unknown_topic").inc()
         if row.originator_version == 1 and _kind(row.topic) in self._kinds:
             self.parking.park(Poisoned(row, Reason.UNKNOWN_BEGINNING, error))
+
+
+def _keyed(projections: Sequence[Projection]) -> dict[type[AnyFact], KeyedRows[Any]]:
+    """Where the one row of an aggregate is that a fact is about."""
+    return {
+        fact: projection.rows
+        for projection in projections
+        if isinstance(projection.rows, KeyedRows)
+        for fact in projection.handles
+    }
 
 
 def _kind(topic: str) -> str:

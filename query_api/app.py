@@ -14,7 +14,17 @@ from query_api.lifespan import opened
 from query_api.links import PREFIX
 from query_api.principals import TOKEN_PATH
 from query_api.readiness import checks
-from query_api.routes import events, job_list, jobs, outputs, projections, reports, stats, tools
+from query_api.routes import (
+    bulk,
+    events,
+    job_list,
+    jobs,
+    outputs,
+    projections,
+    reports,
+    stats,
+    tools,
+)
 from query_api.settings import QueryApiSettings
 
 TITLE: Final = "MagicToolbox query API"
@@ -37,6 +47,7 @@ ROUTERS: Final = (
     outputs.router,
     reports.router,
     tools.router,
+    bulk.router,
     stats.router,
     projections.router,
 )

@@ -44,6 +44,13 @@ class JobNotFound(QueryError):
     CODE = "JOB_NOT_FOUND"
 
 
+class BulkNotFound(QueryError):
+    """There is no such bulk operation."""
+
+    STATUS = 404
+    CODE = "BULK_NOT_FOUND"
+
+
 class ToolNotFound(QueryError):
     """There is no such tool."""
 

@@ -5,6 +5,7 @@ from typing import Self
 from urllib.parse import quote
 from uuid import UUID
 
+from events.contracts.bulk import BulkStatus
 from events.contracts.values import JobStatus
 from infrastructure.settings import HttpSettings
 
@@ -40,6 +41,14 @@ class Links:
             links["cancel"] = f"{self.command_url}{path}/cancel"
         elif status != JobStatus.SUCCEEDED:
             links["retry"] = f"{self.command_url}{path}/retry"
+        return links
+
+    def bulk(self, bulk_id: UUID, status: str) -> dict[str, str]:
+        """A bulk operation, and the way to stop it."""
+        path = f"{PREFIX}/bulk/{bulk_id}"
+        links = {"self": f"{self.query_url}{path}"}
+        if status == BulkStatus.RUNNING:
+            links["cancel"] = f"{self.command_url}{path}/cancel"
         return links
 
     def output(self, job_id: UUID, name: str) -> str:

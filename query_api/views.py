@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from events.contracts.bulk import BulkAction, BulkStatus
 from events.contracts.values import JobStatus
 
 
@@ -157,6 +158,39 @@ class JobReportView(View):
     log: AttemptLogView | None = Field(description="The end of the latest one there is.")
     timeline: list[EventView]
     timeline_is_cut: bool
+
+
+class BulkFilterView(View):
+    """Which jobs a bulk operation is about."""
+
+    status: list[JobStatus]
+    owner: str | None = Field(description="Null: of everybody in the tenant.")
+    tool: str | None
+    queue: str | None
+    error_code: str | None
+    labels: dict[str, Any] | None
+    created_after: datetime | None
+    created_before: datetime | None
+
+
+class BulkView(View):
+    """Many jobs cancelled or tried again by one request."""
+
+    bulk_id: UUID
+    action: BulkAction
+    status: BulkStatus
+    owner: str = Field(description="Who asked for it.")
+    dry_run: bool
+    filter: BulkFilterView
+    matched: int = Field(description="Jobs so far that met the filter when it was their turn.")
+    changed: int
+    skipped: int = Field(description="Jobs so far that met it no more when it was their turn.")
+    requested_at: datetime
+    progressed_at: datetime | None
+    ended_at: datetime | None
+    version: int
+    position: int
+    links: dict[str, str]
 
 
 class ToolView(View):

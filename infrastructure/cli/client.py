@@ -76,10 +76,13 @@ class Client:
             lambda headers: _object(self._http.get(url, params=given, headers=headers))
         )
 
-    def command(self, path: str) -> dict[str, Any]:
-        """Give a command that has no body and that may be given twice."""
+    def command(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Give a command; one with a body becomes one, however often it has to be tried."""
         url = f"{self._commands}{path}"
-        return self._asked(lambda headers: _object(self._http.post(url, headers=headers)))
+        key = {"Idempotency-Key": str(uuid4())} if body is not None else {}
+        return self._asked(
+            lambda headers: _object(self._http.post(url, json=body, headers=headers | key))
+        )
 
     def process(
         self, tool: str, files: Sequence[Path], options: Mapping[str, Any]

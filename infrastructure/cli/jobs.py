@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from infrastructure.cli import bulk
 from infrastructure.cli.arguments import AsJson, DataDir, JobId, OutputPath
 from infrastructure.cli.client import Client, open_client, segment
 from infrastructure.cli.display import say, show_fields, show_json, show_table
@@ -14,6 +15,7 @@ from infrastructure.cli.submit import finish
 PAGE_SIZE_MAX: Final = 200
 
 app = typer.Typer(no_args_is_help=True, help="Look at jobs, wait for them, steer them.")
+app.add_typer(bulk.app, name="bulk")
 
 
 @app.callback()

@@ -6,7 +6,14 @@ import asyncpg
 import pytest
 from sqlalchemy import Table, create_engine
 
-from projectors.read_models import checkpoints, counters, job_summary, job_timeline, tool_catalogue
+from projectors.read_models import (
+    bulk_operations,
+    checkpoints,
+    counters,
+    job_summary,
+    job_timeline,
+    tool_catalogue,
+)
 from projectors.read_models.schema import metadata, physical_name, physical_table
 
 BOOKKEEPING = (checkpoints.checkpoints, checkpoints.generations, checkpoints.parked_events)
@@ -14,6 +21,7 @@ READ_MODELS = (
     job_summary.job_summary,
     job_timeline.job_timeline,
     tool_catalogue.tool_catalogue,
+    bulk_operations.bulk_operations,
     counters.job_counters,
     counters.outcome_counters,
 )

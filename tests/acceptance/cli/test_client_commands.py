@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from infrastructure.cli.failures import (
     EXIT_JOB_FAILED,
     EXIT_REFUSED,
     EXIT_UNAVAILABLE,
+    EXIT_USAGE,
 )
 from tests.acceptance.yard import Yard
 from tests.factories.files import photo_jpeg
@@ -175,6 +177,29 @@ def test_a_failure_is_reported_in_one_document(run: Run, platform: Platform) -> 
     (attempt,) = report["attempts"]
     assert (attempt["number"], attempt["outcome"]) == (1, "failed")
     assert report["log"]["text"] == "the drill ends as it was told: permanent\n"
+
+
+def test_dead_letters_are_counted_and_tried_again_in_bulk(run: Run, platform: Platform) -> None:
+    yard = Yard(platform)
+    begun = datetime.now(UTC).isoformat()
+    jobs = [yard.submit({"outcome": "permanent"}) for _ in range(3)]
+    for job_id in jobs:
+        yard.wait_for(job_id)
+    wanted = ("--error-code", "DRILL_FAILED", "--created-after", begun)
+
+    aimless = run("jobs", "bulk", "retry")
+    counted = json.loads(run("jobs", "bulk", "retry", *wanted, "--dry-run", "--json").stdout)
+    retried = json.loads(run("jobs", "bulk", "retry", *wanted, "--wait", "--json").stdout)
+    shown = run("jobs", "bulk", "show", retried["bulk_id"])
+    stopped = run("jobs", "bulk", "stop", retried["bulk_id"], "--json")
+
+    assert aimless.returncode == EXIT_USAGE
+    assert (counted["status"], counted["matched"], counted["changed"]) == ("finished", 3, 0)
+    assert (retried["status"], retried["changed"]) == ("finished", 3)
+    assert "finished" in shown.stdout
+    assert json.loads(stopped.stderr)["code"] == "BULK_IS_FINAL"
+    for job_id in jobs:
+        assert yard.facts(job_id).count("reopened") == 1
 
 
 def test_a_bad_option_is_named(run: Run, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ TABLE = {
     "/api/v1/tools": Access(),
     "/api/v1/tools/{tool}": Access(),
     "/api/v1/stats/overview": Access(TENANT_ONLY),
+    "/api/v1/bulk/{bulk_id}": Access(),
     "/api/v1/projections": Access(TENANT_ONLY),
 }
 OPEN = {"/health", "/ready", "/metrics", "/docs", "/docs/oauth2-redirect", "/openapi.json"}
@@ -211,8 +212,9 @@ async def url_of_own_job(world: World, path: str) -> str:
     job_id = await world.submit()
     await world.succeed(job_id, {"a.webp": b"webp"})
     await world.wrote(job_id, 1, "said")
+    bulk_id = await world.bulk(await world.user())
     await world.project()
-    return url_of(path, job_id)
+    return url_of(path, job_id).replace("{bulk_id}", str(bulk_id))
 
 
 def without_request_id(answer: httpx.Response) -> dict[str, Any]:
