@@ -3,8 +3,9 @@
 from command_api.commands import Asked
 from command_api.errors import Forbidden
 from events.contracts.values import Origin
-from events.domain.errors import JobNotFound
+from events.domain.errors import JobNotFound, WorkflowNotFound
 from events.domain.job import Job
+from events.domain.workflow import Workflow
 from infrastructure.clock import Clock
 from infrastructure.principals import Principal, Role
 
@@ -28,6 +29,14 @@ def require_job(principal: Principal, job: Job) -> None:
     is_own = job.owner == owner_id(principal)
     if job.tenant != principal.tenant or not (is_own or principal.role.allows(Role.OPERATOR)):
         raise JobNotFound
+
+
+def require_workflow(principal: Principal, workflow: Workflow) -> None:
+    """The same for workflows; raises WorkflowNotFound."""
+    is_own = workflow.owner == owner_id(principal)
+    is_seen = is_own or principal.role.allows(Role.OPERATOR)
+    if workflow.tenant != principal.tenant or not is_seen:
+        raise WorkflowNotFound
 
 
 def origin(command: Asked, command_id: str, clock: Clock, *, began: str | None = None) -> Origin:

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from command_api.bodies import BulkAccepted, JobAccepted, ToolProcessResponse
 from command_api.handlers.bulk_jobs import AcceptedBulk
 from command_api.handlers.steer_job import SteeredJob
+from command_api.handlers.steer_workflow import SteeredWorkflow
 from command_api.handlers.submit_job import SubmittedJob
+from command_api.handlers.submit_workflow import SubmittedWorkflow
 from command_api.job_endings import Ending
 from command_api.links import Links
 from command_api.results import Results
+from command_api.workflow_bodies import WorkflowAccepted
 from events.contracts.bulk import BulkStatus
 from events.contracts.values import JobStatus
 from infrastructure.http.problems import Problem
@@ -31,6 +35,23 @@ def job_accepted(job: SubmittedJob | SteeredJob, links: Links) -> Response:
         is_duplicate=_is_duplicate(job),
     )
     return _json(body, _accepted(job), _headers(job, links))
+
+
+def workflow_accepted(workflow: SubmittedWorkflow | SteeredWorkflow, links: Links) -> Response:
+    """The receipt of a command on a workflow."""
+    body = WorkflowAccepted(
+        workflow_id=workflow.workflow_id,
+        status=workflow.status,
+        position=workflow.position,
+        links=links.of_workflow(workflow.workflow_id),
+    )
+    headers = {
+        "Location": links.workflow(workflow.workflow_id),
+        POSITION: str(workflow.position),
+    }
+    if isinstance(workflow, SubmittedWorkflow) and workflow.is_repeat:
+        headers[REPLAYED] = "true"
+    return _json(body, 202, headers)
 
 
 def bulk_answer(accepted: AcceptedBulk, links: Links) -> Response:
@@ -116,7 +137,7 @@ def _headers(
     return headers
 
 
-def _json(body: JobAccepted | BulkAccepted, status: int, headers: Mapping[str, str]) -> Response:
+def _json(body: BaseModel, status: int, headers: Mapping[str, str]) -> Response:
     # The model's own serializer: validating our own answer again would cost more than making it.
     content = body.model_dump_json()
     return Response(content, status, headers=dict(headers), media_type="application/json")

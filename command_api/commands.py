@@ -85,7 +85,7 @@ IdempotencyKey = Annotated[
     ),
 ]
 
-_FROZEN = ConfigDict(arbitrary_types_allowed=True, revalidate_instances="never")
+FROZEN = ConfigDict(arbitrary_types_allowed=True, revalidate_instances="never")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class OutputInput:
     output: OutputName
 
 
-@dataclass(frozen=True, slots=True, config=_FROZEN)
+@dataclass(frozen=True, slots=True, config=FROZEN)
 class ReceivedInput:
     """A file that came with the request itself; its blob is nobody's until the job is recorded."""
 
@@ -113,7 +113,7 @@ class ReceivedInput:
 JobInput = UploadInput | OutputInput | ReceivedInput
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
 class Asked:
     """What every command has: who asks, and in which request."""
 
@@ -139,7 +139,7 @@ class Unique:
     on_conflict: OnConflict = OnConflict.RETURN_EXISTING
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
 class SubmitJob(Asked):
     """Run a tool on files."""
 
@@ -162,21 +162,21 @@ class SubmitJob(Asked):
     idempotency_key: IdempotencyKey | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
 class CancelJob(Asked):
     """Call a job off."""
 
     job_id: UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
 class RetryJob(Asked):
     """Try a failed or cancelled job again."""
 
     job_id: UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
 class WantedJobs:
     """Which jobs: those that meet every condition that is set."""
 
@@ -189,7 +189,7 @@ class WantedJobs:
     created_before: AwareDatetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
 class BulkJobs(Asked):
     """Cancel or retry all jobs that meet a filter."""
 
@@ -199,21 +199,21 @@ class BulkJobs(Asked):
     idempotency_key: IdempotencyKey | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
 class CancelBulk(Asked):
     """Call a bulk operation off."""
 
     bulk_id: UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
 class ReceiveUpload(Asked):
     """Keep a file for jobs to come."""
 
     file: ReceivedFile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
 class CreateUser(Asked):
     """Let somebody in."""
 
@@ -222,7 +222,7 @@ class CreateUser(Asked):
     role: Role
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_FROZEN)
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
 class ChangeUser(Asked):
     """Give a user another role or password, or shut or open the account."""
 

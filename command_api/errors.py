@@ -86,3 +86,9 @@ class IdempotencyConflict(DomainError):
     """This Idempotency-Key was used for another request."""
 
     code = "IDEMPOTENCY_CONFLICT"
+
+
+class InvalidWorkflow(DomainError):
+    """The workflow cannot be run as it is."""
+
+    code = "INVALID_WORKFLOW"

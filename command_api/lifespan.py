@@ -22,7 +22,9 @@ from command_api.handlers.bulk_jobs import BulkJobsHandler
 from command_api.handlers.manage_users import ManageUsersHandler
 from command_api.handlers.receive_upload import ReceiveUploadHandler
 from command_api.handlers.steer_job import SteerJobHandler
+from command_api.handlers.steer_workflow import SteerWorkflowHandler
 from command_api.handlers.submit_job import SubmitJobHandler
+from command_api.handlers.submit_workflow import SubmitWorkflowHandler
 from command_api.input_files import InputFiles
 from command_api.job_endings import JobEndings
 from command_api.keys import KeyRing
@@ -35,6 +37,7 @@ from command_api.tool_cache import OfferCache
 from command_api.tool_catalogue import ToolCatalogue
 from command_api.tool_check import ToolCheck
 from command_api.uniqueness import Uniqueness
+from command_api.workflow_plans import WorkflowPlans
 from events.contracts.subjects import LOG_APPENDED
 from events.store.introductions import introduced_tools
 from events.store.log import PostgresLog
@@ -173,6 +176,10 @@ def _handlers(
     return Handlers(
         submit_job=SubmitJobHandler(repository, log, tools, files, unique, sealer, clock),
         steer_job=SteerJobHandler(repository, unique, servers.broker, clock),
+        submit_workflow=SubmitWorkflowHandler(
+            repository, WorkflowPlans(tools, files), sealer, clock
+        ),
+        steer_workflow=SteerWorkflowHandler(repository, clock),
         bulk_jobs=BulkJobsHandler(repository, sealer, clock),
         receive_upload=ReceiveUploadHandler(repository, sealer, clock),
         manage_users=ManageUsersHandler(accounts.administration),

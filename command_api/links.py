@@ -48,3 +48,18 @@ class Links:
             "cancel": f"{steered}/cancel",
             "retry": f"{steered}/retry",
         }
+
+    def workflow(self, workflow_id: UUID) -> str:
+        """Where the workflow is seen."""
+        return f"{self._queries}/workflows/{workflow_id}"
+
+    def of_workflow(self, workflow_id: UUID) -> dict[str, str]:
+        """Everything one can do with a workflow."""
+        seen = self.workflow(workflow_id)
+        steered = f"{self._commands}/workflows/{workflow_id}"
+        return {
+            "self": seen,
+            "events": f"{seen}/events",
+            "cancel": f"{steered}/cancel",
+            "retry": f"{steered}/retry",
+        }

@@ -29,6 +29,8 @@ STATUS_OF: Final[Mapping[type[domain.DomainError], HTTPStatus]] = {
     domain.JobNotUnique: HTTPStatus.CONFLICT,
     domain.BulkIsFinal: HTTPStatus.CONFLICT,
     domain.ResultExpired: HTTPStatus.GONE,
+    domain.WorkflowIsFinal: HTTPStatus.CONFLICT,
+    domain.WorkflowIsNotFinal: HTTPStatus.CONFLICT,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.InputsTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -76,7 +78,7 @@ def unauthenticated(error: Exception) -> Problem:
 
 def too_large(error: FactTooLarge) -> Problem:
     """More was said than one event may hold."""
-    return Problem(413, "REQUEST_TOO_LARGE", "Options and labels are too large together.")
+    return Problem(413, "REQUEST_TOO_LARGE", "Options, labels and steps are too large together.")
 
 
 def no_room(error: InsufficientStorage) -> Problem:

@@ -10,7 +10,9 @@ from command_api.handlers.bulk_jobs import BulkJobsHandler
 from command_api.handlers.manage_users import ManageUsersHandler
 from command_api.handlers.receive_upload import ReceiveUploadHandler
 from command_api.handlers.steer_job import SteerJobHandler
+from command_api.handlers.steer_workflow import SteerWorkflowHandler
 from command_api.handlers.submit_job import SubmitJobHandler
+from command_api.handlers.submit_workflow import SubmitWorkflowHandler
 from command_api.job_endings import JobEndings
 from command_api.links import Links
 from command_api.results import Results
@@ -32,6 +34,8 @@ class Handlers:
 
     submit_job: SubmitJobHandler
     steer_job: SteerJobHandler
+    submit_workflow: SubmitWorkflowHandler
+    steer_workflow: SteerWorkflowHandler
     bulk_jobs: BulkJobsHandler
     receive_upload: ReceiveUploadHandler
     manage_users: ManageUsersHandler

@@ -27,24 +27,36 @@ class ToolCheck:
         self, tool: str, options: Mapping[str, Any], files: Sequence[InputFile]
     ) -> CachedOffer:
         """The tool as it will run; raises DomainError for what it will not take."""
+        known = await self.offered(tool, options)
+        check_number(known.offer, len(files))
+        check_files(known, files)
+        return known
+
+    async def offered(self, tool: str, options: Mapping[str, Any]) -> CachedOffer:
+        """The same for files that are not known yet."""
         known = await self._catalogue.offer(tool)
         offer = known.offer
         if not offer.available:
             raise ToolUnavailable(offer.unavailable_reason, tool=tool)
         self._validators.check(tool, offer.version, offer.options_schema, options)
-        _check_number(offer, len(files))
-        for file in files:
-            if not offer.takes(file.media_type):
-                raise UnsupportedMediaType(
-                    f"{tool} does not take {file.media_type} files.",
-                    media_type=file.media_type,
-                    accepted=list(offer.input_formats),
-                )
-        if sum(file.size_bytes for file in files) > INPUT_BYTES_MAX:
-            raise InputsTooLarge(bytes_max=INPUT_BYTES_MAX)
         return known
 
 
-def _check_number(offer: Offer, number: int) -> None:
+def check_files(tool: CachedOffer, files: Sequence[InputFile]) -> None:
+    """Raise DomainError unless the tool takes these files, however many more there will be."""
+    offer = tool.offer
+    for file in files:
+        if not offer.takes(file.media_type):
+            raise UnsupportedMediaType(
+                f"{tool.name} does not take {file.media_type} files.",
+                media_type=file.media_type,
+                accepted=list(offer.input_formats),
+            )
+    if sum(file.size_bytes for file in files) > INPUT_BYTES_MAX:
+        raise InputsTooLarge(bytes_max=INPUT_BYTES_MAX)
+
+
+def check_number(offer: Offer, number: int) -> None:
+    """Raise InvalidInputs unless the tool takes so many files."""
     if not offer.takes_number(number):
         raise InvalidInputs(inputs=number, inputs_min=offer.inputs_min, inputs_max=offer.inputs_max)

@@ -170,7 +170,9 @@ class Workflow(Aggregate):
     def reopen(self, from_step: str | None, origin: Origin) -> None:
         """Try again what did not succeed, and `from_step`, and all that comes after these."""
         if from_step not in (None, FROM_THE_BEGINNING, *self.plans):
-            raise StepNotFound(step=from_step)
+            message = f"There is no step {from_step}."
+            error = {"field": "from_step", "message": message, "code": StepNotFound.code}
+            raise StepNotFound(message, errors=[error])
         if self.status is WorkflowStatus.SUCCEEDED:
             raise WorkflowIsFinal("The workflow has already succeeded.", status=self.status)
         if not self.status.is_final:
