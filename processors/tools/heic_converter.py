@@ -29,6 +29,7 @@ class HeicConverter(BaseTool[HeicConverterOptions]):
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
     limits = ToolLimits(memory_bytes=2048 * MIB)
+    group = "images"
     modules = ("PIL", "pillow_heif", "processors.tools.picture_writing")
     extra = "heif"
     compares_with = (

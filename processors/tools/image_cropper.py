@@ -97,6 +97,7 @@ class ImageCropper(BaseTool[ImageCropperOptions]):
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
     # A picture of 64 million pixels, what is measured of it, and what is written.
     limits = ToolLimits(memory_bytes=2048 * MIB)
+    group = "images"
     modules = ("PIL", "processors.tools.picture_cropping")
     compares_with = (
         Comparison(

@@ -97,6 +97,7 @@ class ImageWatermark(BaseTool[ImageWatermarkOptions]):
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
     # A picture of 64 million pixels with transparency, twice, and a watermark as large as it.
     limits = ToolLimits(memory_bytes=2048 * MIB, inputs_max=2)
+    group = "images"
     modules = ("PIL", "processors.tools.picture_stamping")
     compares_with = (
         Comparison(

@@ -55,6 +55,7 @@ class PdfCompressor(BaseTool[PdfCompressorOptions]):
     output_formats: ClassVar[list[str]] = [PDF]
     # A picture of 64 million pixels is held twice while it is written anew.
     limits = ToolLimits(wall_seconds=300.0, cpu_seconds=240, memory_bytes=2048 * MIB)
+    group = "pdf"
     modules = ("pikepdf", "PIL", "processors.tools.pdf_compressing")
     compares_with = (
         Comparison(

@@ -39,6 +39,7 @@ class PdfDecrypter(BaseTool[PdfDecrypterOptions]):
     input_formats: ClassVar[list[str]] = [PDF]
     output_formats: ClassVar[list[str]] = [PDF]
     limits = ToolLimits()
+    group = "pdf"
     modules = ("pikepdf", "processors.tools.pdf_documents")
     compares_with = (
         Comparison(

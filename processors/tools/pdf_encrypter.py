@@ -72,6 +72,9 @@ class PdfEncrypter(BaseTool[PdfEncrypterOptions]):
     input_formats: ClassVar[list[str]] = [PDF]
     output_formats: ClassVar[list[str]] = [PDF]
     limits = ToolLimits()
+    # The keys are drawn by lot.
+    cacheable = False
+    group = "pdf"
     modules = ("pikepdf", "processors.tools.pdf_encrypting")
     compares_with = (
         Comparison(

@@ -37,6 +37,7 @@ class PdfRotator(BaseTool[PdfRotatorOptions]):
     input_formats: ClassVar[list[str]] = [PDF]
     output_formats: ClassVar[list[str]] = [PDF]
     limits = ToolLimits()
+    group = "pdf"
     modules = ("pikepdf", "processors.tools.pdf_documents")
     compares_with = (
         Comparison(

@@ -51,6 +51,7 @@ class PdfSplitter(BaseTool[PdfSplitterOptions]):
     output_formats: ClassVar[list[str]] = [PDF]
     # What pages share is in every document, so together they may be larger than the input.
     limits = ToolLimits(outputs_max=DOCUMENTS_MAX)
+    group = "pdf"
     modules = ("pikepdf", "processors.tools.pdf_splitting")
     compares_with = (
         Comparison(

@@ -115,7 +115,7 @@ def read(source: Image.Image, *, all_frames: bool) -> Picture:
         count = getattr(source, "n_frames", 1)
         picture = Picture([], source.format or "", notes=_notes(source, count, all_frames))
         if all_frames:
-            _check_frames(source.size, count)
+            check_frames(source.size, count)
         # One alone is the one that the file calls its main one.
         for index in range(count) if all_frames else [source.tell()]:
             source.seek(index)
@@ -143,7 +143,8 @@ def _notes(source: Image.Image, count: int, all_frames: bool) -> list[str]:
     return [f"The first of {count} {kind} was taken."]
 
 
-def _check_frames(size: tuple[int, int], count: int) -> None:
+def check_frames(size: tuple[int, int], count: int) -> None:
+    """Refuse too many frames, or too large ones."""
     if count > FRAMES_MAX:
         raise TooManyFrames(f"The picture has {count} frames; {FRAMES_MAX} are allowed.")
     if count * size[0] * size[1] > FRAME_PIXELS_MAX:

@@ -22,11 +22,13 @@ from processors.tools.docx_to_markdown import DocxToMarkdown
 from processors.tools.heic_converter import HeicConverter
 from processors.tools.image_converter import ImageConverter
 from processors.tools.image_cropper import ImageCropper
+from processors.tools.image_optimizer import ImageOptimizer
 from processors.tools.image_resizer import ImageResizer
 from processors.tools.image_watermark import ImageWatermark
 from processors.tools.markdown_to_html import MarkdownToHtml
 from processors.tools.markdown_to_pdf import MarkdownToPdf
 from processors.tools.media_info import MediaInfo
+from processors.tools.metadata_stripper import MetadataStripper
 from processors.tools.no_op import NoOp
 from processors.tools.pdf_compressor import PdfCompressor
 from processors.tools.pdf_decrypter import PdfDecrypter
@@ -55,11 +57,13 @@ BUILT_INS: tuple[type[AnyTool], ...] = (
     DocxToMarkdown,
     ImageConverter,
     ImageCropper,
+    ImageOptimizer,
     ImageResizer,
     ImageWatermark,
     MarkdownToHtml,
     MarkdownToPdf,
     MediaInfo,
+    MetadataStripper,
     NoOp,
     PdfCompressor,
     PdfDecrypter,

@@ -30,7 +30,9 @@ PHOTO = files.photo_jpeg(320, 240)
 REAL: dict[str, Case] = {
     "heic-converter": (PHOTO, JPEG, {"output_format": "heic"}),
     "image-cropper": (files.rgba_png(), PNG, {}),
+    "image-optimizer": (files.encoded(files.photo(320, 240), "PNG"), PNG, {}),
     "image-watermark": (PHOTO, JPEG, {}),
+    "metadata-stripper": (files.photo_jpeg(320, 240, orientation=6, gps=True), JPEG, {}),
     "pdf-compressor": (files.simple_pdf(pages=3), PDF, {"images": "recompress"}),
     "pdf-decrypter": (files.simple_pdf(password="x"), PDF, {"password": "x"}),
     "pdf-encrypter": (files.simple_pdf(), PDF, {"user_password": "x"}),
