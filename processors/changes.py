@@ -4,10 +4,13 @@ A job that was submitted and ended within the stretch leaves no trace at all. Fo
 holds one of three things: its whole row, a move of a row that is there already, or its end.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
+
+from processors.gates import Bound, Scope
+from processors.lanes import LaneKey
 
 
 class State(StrEnum):
@@ -48,6 +51,8 @@ class Step:
     lease: int | None = None
     """None: the lease that it had."""
     worker: str | None = None
+    priority: int | None = None
+    """Its new priority; None: the priority that it had."""
 
 
 @dataclass(slots=True)
@@ -62,6 +67,12 @@ class WaitingJob:
     timeout_seconds: float
     queue_seconds_max: float | None = None
     """How long it may wait for its first start; None: for ever."""
+    limit_key: str = ""
+
+    @property
+    def lane(self) -> LaneKey:
+        """Where it waits."""
+        return LaneKey(self.queue, self.priority, self.tenant, self.tool, self.limit_key)
 
 
 @dataclass(slots=True)
@@ -74,6 +85,30 @@ class JobRow:
     lease: int = 0
     is_first: bool = False
     """Whether no row of this job was ever written."""
+
+    def move(self, step: Step) -> None:
+        """Let it go on; what the step leaves open stays as it was."""
+        self.place = self.place if step.place is None else step.place
+        self.lease = self.lease if step.lease is None else step.lease
+        if step.priority is not None:
+            self.job = replace(self.job, priority=step.priority)
+        self.step = replace(step, place=self.place, lease=self.lease, priority=None)
+
+
+@dataclass(frozen=True, slots=True)
+class PausedQueue:
+    """One row of `work.paused_queues`."""
+
+    tenant: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetLimit:
+    """One row of `work.limits`."""
+
+    scope: Scope
+    bound: Bound
 
 
 @dataclass(slots=True)
@@ -89,13 +124,18 @@ class Changes:
     uploads_gone: set[UUID] = field(default_factory=set)
     timers: dict[TimerKey, datetime] = field(default_factory=dict)
     timers_gone: set[TimerKey] = field(default_factory=set)
+    limits: dict[UUID, SetLimit | None] = field(default_factory=dict)
+    """None: removed."""
+    pauses: dict[UUID, PausedQueue | None] = field(default_factory=dict)
+    """None: resumed."""
 
     def __len__(self) -> int:
         """How many rows it touches."""
         jobs = len(self.rows) + len(self.steps) + len(self.ended)
         results = len(self.results) + len(self.results_gone)
+        uploads = len(self.uploads) + len(self.uploads_gone)
         timers = len(self.timers) + len(self.timers_gone)
-        return jobs + results + len(self.uploads) + len(self.uploads_gone) + timers
+        return jobs + results + uploads + timers + len(self.limits) + len(self.pauses)
 
     def enter(self, row: JobRow) -> None:
         """A job came in, or came back."""
@@ -113,9 +153,7 @@ class Changes:
         if step.state is State.RUNNING:
             # A row that is in the tables already takes its timer with it; see PERSIST.
             self.drop_timer(Timer.WAIT, job_id, was_written=not row.is_first)
-        row.step = step
-        row.place = row.place if step.place is None else step.place
-        row.lease = row.lease if step.lease is None else step.lease
+        row.move(step)
 
     def end(self, job_id: UUID) -> None:
         """A job has ended."""
@@ -158,15 +196,11 @@ class Changes:
 
 def _after(earlier: Step | None, step: Step) -> Step:
     """A step that says what it leaves open as the step before it said."""
-    if earlier is None or (step.place is not None and step.lease is not None):
+    if earlier is None:
         return step
-    return Step(
-        state=step.state,
-        version=step.version,
-        position=step.position,
-        since=step.since,
+    return replace(
+        step,
         place=earlier.place if step.place is None else step.place,
-        due_at=step.due_at,
         lease=earlier.lease if step.lease is None else step.lease,
-        worker=step.worker,
+        priority=earlier.priority if step.priority is None else step.priority,
     )

@@ -21,7 +21,7 @@ from infrastructure.clock import Clock, SystemClock
 from infrastructure.periodic import Counts
 from processors.folding import Folding
 from processors.look_up import known_jobs
-from processors.queues import Queue, Queues
+from processors.queues import LANES_MAX, Queue, Queues, Rules
 from processors.ready import Ready
 from processors.settings import DispatcherSettings
 from processors.tail import Tail
@@ -36,7 +36,8 @@ OFFERS_MAX: Final = 10_000
 READ_BYTES_TARGET: Final = 8 * 1024**2
 STANDBY_SECONDS: Final = 1.0
 MEASURE_SECONDS: Final = 1.0
-COUNT_SECONDS: Final = 30.0
+WITHDRAW_SECONDS: Final = 0.05
+"""Between two tries to take back an offer that JetStream has not acknowledged yet."""
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +98,6 @@ class Dispatcher:
         self._try_at = 0.0
         self._look_at = 0.0
         self._measure_at = 0.0
-        self._count_at = 0.0
 
     async def start(self) -> None:
         """Nothing is opened before the first run."""
@@ -135,22 +135,28 @@ class Dispatcher:
 
     async def _take_up(self) -> _State:
         """Begin where the tables stand: whatever waits there may have to be offered."""
-        front_max = self._settings.queue_front_max
-        standing = await self._work.standing(front_max)
-        queues = Queues(front_max)
+        rules = _rules(self._settings)
+        standing = await self._work.standing(rules.front_max, LANES_MAX)
+        await self._clear_offers()
+        # A worker may have in its hands what a predecessor offered.
+        queues = Queues(rules, sure_at=self._clock.monotonic() + rules.claim_seconds)
+        for limit in standing.limits:
+            queues.set_limit(limit.scope, limit.bound, is_new=False)
+        for paused in standing.paused:
+            queues.set_paused(paused.tenant, paused.queue, True)
         for front in standing.fronts:
-            queue = queues.named(front.queue)
-            queue.counted = front.depth
-            queues.fill(queue, front.jobs, is_all=front.depth <= len(front.jobs))
+            queues.stand(front.lane, front.depth, front.jobs)
+        for job_id, lane in standing.running.items():
+            queues.run(job_id, lane)
+        queues.has_overflown = len(standing.fronts) >= LANES_MAX
         state = _State(
             queues,
             Folding(queues, self._codec),
             folded=standing.position,
             written=standing.position,
         )
-        await self._clear_offers()
         self._state = state
-        log.info("dispatcher_took_up", position=standing.position, queues=len(standing.fronts))
+        log.info("dispatcher_took_up", position=standing.position, lanes=len(standing.fronts))
         return state
 
     async def _put_down(self) -> None:
@@ -178,10 +184,11 @@ class Dispatcher:
         offered = reoffered = 0
         if self._ready.is_reachable and not has_backlog:
             reoffered = await self._take_back_lost(state)
+            await self._withdraw_paused(state)
             offered = await self._offer(state)
             await self._refill(state)
         await self._write_if_due(state)
-        await self._measure(state)
+        self._measure(state)
         return Counts(more=has_backlog, folded=folded, offered=offered, reoffered=reoffered)
 
     # -- folding --------------------------------------------------------------------------------
@@ -211,14 +218,15 @@ class Dispatcher:
 
     async def _offer(self, state: _State) -> int:
         offered = 0
-        now = self._clock.monotonic()
+        now, moment = self._clock.monotonic(), self._clock.now()
+        state.queues.release_doubtful(now)
+        state.queues.has_passed_on = False
         queues = list(state.queues)
-        room = OFFERS_MAX - sum(len(queue.offered) for queue in queues)
+        room = OFFERS_MAX - state.queues.offers
         # Another queue is first each time, so that none goes without when there is no room for all.
         self._turn = (self._turn + 1) % max(len(queues), 1)
         for queue in queues[self._turn :] + queues[: self._turn]:
-            depth = self._settings.ready_depth - len(queue.offered)
-            jobs = queue.offer(min(depth, room - offered), now)
+            jobs = state.queues.offer(queue, min(queue.room(now), room - offered), now, moment)
             if not jobs:
                 continue
             try:
@@ -229,40 +237,65 @@ class Dispatcher:
                 break
             offered += len(jobs)
             metrics.DISPATCHER_OFFERS.labels(metrics.QUEUE_LABEL.of(queue.name)).inc(len(jobs))
+        self._come_back(state, now)
         return offered
+
+    def _come_back(self, state: _State, now: float) -> None:
+        """Look again when a gate opens by itself, or for a lane that another queue let go."""
+        if state.queues.has_passed_on:
+            self._wake.now()
+        seconds = state.queues.next_in(now)
+        if seconds is not None:
+            self._wake.within(seconds)
+
+    async def _withdraw_paused(self, state: _State) -> None:
+        """Take back what is on offer of queues that were paused since."""
+        for queue in state.queues:
+            jobs = state.queues.to_withdraw(queue)
+            if not jobs:
+                continue
+            gone = await self._ready.withdraw(jobs)
+            for job in gone:
+                state.queues.withdraw(queue, job, self._clock.monotonic())
+            log.info("offers_withdrawn", queue=queue.name, jobs=len(gone))
+            if len(gone) < len(jobs):
+                self._wake.within(WITHDRAW_SECONDS)
 
     async def _take_back_lost(self, state: _State) -> int:
         now = self._clock.monotonic()
         if now < self._look_at:
             return 0
         self._look_at = now + self._settings.offer_seconds
-        return sum([await self._take_back(queue, now) for queue in state.queues])
+        return sum([await self._take_back(state, queue, now) for queue in state.queues])
 
-    async def _take_back(self, queue: Queue, now: float) -> int:
+    async def _take_back(self, state: _State, queue: Queue, now: float) -> int:
         unclaimed = queue.offered_before(now - self._settings.offer_seconds)
         if not unclaimed:
             return 0
         lost = await self._ready.lost(unclaimed)
         for job in lost:
-            queue.take_back(job)
+            state.queues.take_back(queue, job)
         if lost:
             log.info("offers_lost", queue=queue.name, jobs=len(lost))
             metrics.DISPATCHER_REOFFERS.labels(metrics.QUEUE_LABEL.of(queue.name)).inc(len(lost))
         return len(lost)
 
     async def _refill(self, state: _State) -> None:
-        """Fetch more of a long queue before its front is used up."""
-        front_max = self._settings.queue_front_max
-        for queue in state.queues:
-            if queue.is_whole or queue.waiting > front_max // 4:
-                continue
-            # Postgres has to hold all that was folded, or the front would have a hole.
+        """Fetch more of long lanes before their fronts are used up."""
+        low = state.queues.low()
+        if low:
+            # Postgres has to hold all that was folded, or the fronts would have holes.
             await self._write_all(state)
-            limit = front_max - queue.waiting
-            jobs = await self._work.beyond(queue.name, queue.reach, limit)
-            state.queues.fill(queue, jobs, is_all=len(jobs) < limit)
+            limit = max(state.queues.front_max - max(lane.in_memory for lane in low), 1)
+            found = await self._work.beyond([(lane.key, lane.reach) for lane in low], limit)
+            for lane, jobs in zip(low, found, strict=True):
+                state.queues.fill(lane, jobs, limit)
             self._wake.now()
-        state.queues.forget_empty()
+        if state.queues.has_overflown and len(state.queues) < LANES_MAX // 2:
+            # There is room for lanes that are in Postgres only: take everything up anew.
+            await self._write_all(state)
+            await self._put_down()
+            self._wake.now()
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -304,26 +337,31 @@ class Dispatcher:
 
     # -- measuring ------------------------------------------------------------------------------
 
-    async def _measure(self, state: _State) -> None:
+    def _measure(self, state: _State) -> None:
         now = self._clock.monotonic()
         if now < self._measure_at:
             return
         self._measure_at = now + MEASURE_SECONDS
-        await self._count_long_queues(state, now)
         moment = self._clock.now()
-        for queue in state.queues:
-            label = metrics.QUEUE_LABEL.of(queue.name)
-            oldest = queue.oldest()
-            age = 0.0 if oldest is None else (moment - oldest).total_seconds()
-            metrics.QUEUE_DEPTH.labels(label).set(queue.depth)
-            metrics.QUEUE_OLDEST_SECONDS.labels(label).set(max(age, 0.0))
+        for name in state.queues.forget_empty(now):
+            _show(name, 0, 0.0)
+        for name, load in state.queues.loads().items():
+            age = 0.0 if load.oldest is None else (moment - load.oldest).total_seconds()
+            _show(name, load.depth, max(age, 0.0))
 
-    async def _count_long_queues(self, state: _State, now: float) -> None:
-        long = [queue for queue in state.queues if not queue.is_whole]
-        if not long or now < self._count_at:
-            return
-        self._count_at = now + COUNT_SECONDS
-        await self._written(state)
-        depths = await self._work.depths()
-        for queue in long:
-            queue.counted = depths.get(queue.name, 0)
+
+def _show(queue: str, depth: int, age_seconds: float) -> None:
+    label = metrics.QUEUE_LABEL.of(queue)
+    metrics.QUEUE_DEPTH.labels(label).set(depth)
+    metrics.QUEUE_OLDEST_SECONDS.labels(label).set(age_seconds)
+
+
+def _rules(settings: DispatcherSettings) -> Rules:
+    return Rules(
+        front_max=settings.queue_front_max,
+        ready_floor=settings.ready_floor,
+        ready_depth=settings.ready_depth,
+        ready_seconds=settings.ready_seconds,
+        aging_seconds=settings.aging_seconds,
+        claim_seconds=settings.claim_seconds,
+    )

@@ -1,106 +1,64 @@
-"""The front of each queue, in memory: what may be offered next and what is on offer.
+"""What may be offered next and what is on offer, in memory: queues, their lanes and their gates.
 
-Only the front is held, however long the queue is; the rest stands in Postgres and is fetched when
-the front runs low. First in, first out by place; a job that a worker gave up goes before all
-others, as its place is older than any that still waits.
+Only the front of each lane is held, however long it is; the rest stands in Postgres. Which lane
+goes next is for `turns`, which may not go for `gates`. What is held against limits is counted job
+by job, from the offer to the end, so that a lost offer or a late claim changes no count.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import Final
 from uuid import UUID
+
+from processors.gates import Bound, Gate, Gates, Scope
+from processors.lanes import Lane, LaneKey, Runnable
+from processors.pace import Pace
+from processors.turns import Turns
+
+LANES_MAX: Final = 20_000
+"""What waits in further lanes is left to Postgres until there is room."""
+FRONTS_MAX: Final = 100_000
+"""Jobs in all fronts together."""
+FRONT_MIN: Final = 4
+"""However many lanes there are, so many jobs of each may be in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """By what the queues go."""
+
+    front_max: int = 4_000
+    ready_floor: int = 8
+    ready_depth: int = 512
+    ready_seconds: float = 0.15
+    aging_seconds: float = 30.0
+    claim_seconds: float = 5.0
+    """After so long a job whose offer was taken back cannot be claimed any more."""
 
 
 @dataclass(slots=True)
-class Runnable:
-    """A job that a worker may claim."""
+class Load:
+    """How much waits in a queue, and since when."""
 
-    job_id: UUID
-    version: int
-    """Of the event that queued it; an offer names it."""
-    place: int
-    since: datetime
-    offered_at: float = 0.0
-    """On the monotonic scale."""
-    sequence: int | None = None
-    """Of the offer in the stream READY, once that is known."""
-    is_repeated: bool = False
-    """Whether it was offered once more because a worker kept the first offer."""
+    depth: int
+    oldest: datetime | None = None
 
 
 class Queue:
-    """One queue's front."""
+    """One queue: the lanes that may go, and what is on offer."""
 
-    def __init__(self, name: str, front_max: int) -> None:
+    def __init__(self, name: str, rules: Rules) -> None:
         self.name = name
-        self.counted = 0
-        """How many jobs waited when Postgres was last asked; matters while it holds more."""
         self.offered: dict[UUID, Runnable] = {}
-        self.is_whole = True
-        """Whether the front is the whole queue, so that Postgres holds no more."""
-        self._front_max = front_max
-        self._front: dict[UUID, Runnable] = {}
-        self._given_back: dict[UUID, Runnable] = {}
-        self._reach = 0
+        self.turns = Turns(rules.aging_seconds)
+        self.pace = Pace(rules.ready_floor, rules.ready_depth, rules.ready_seconds)
 
-    @property
-    def reach(self) -> int:
-        """The place up to which the front was filled."""
-        return self._reach
-
-    @property
-    def waiting(self) -> int:
-        """How many could be offered without asking Postgres."""
-        return len(self._front) + len(self._given_back)
-
-    @property
-    def depth(self) -> int:
-        """How many jobs wait, those on offer included; exact while the front is whole."""
-        in_memory = self.waiting + len(self.offered)
-        return in_memory if self.is_whole else max(in_memory, self.counted)
-
-    @property
-    def is_forgettable(self) -> bool:
-        """Whether nothing would be lost with it."""
-        return self.is_whole and not (self.offered or self._front or self._given_back)
-
-    def add(self, job: Runnable) -> bool:
-        """Put a job at the end; False if it is beyond the front and left to Postgres."""
-        if not self.is_whole or len(self._front) >= self._front_max:
-            self.is_whole = False
-            return False
-        self._front[job.job_id] = job
-        self._reach = job.place
-        return True
-
-    def add_first(self, job: Runnable) -> None:
-        """Put a job before all others."""
-        job.sequence = None
-        self._given_back[job.job_id] = job
-
-    def fill(self, jobs: Iterable[Runnable], reach: int, is_all: bool) -> None:
-        """Take what Postgres holds beyond the reach, which thereby grows."""
-        self._front.update((job.job_id, job) for job in jobs)
-        self._reach = reach
-        self.is_whole = is_all
-
-    def remove(self, job_id: UUID) -> None:
-        """Take a job out, wherever it is."""
-        for part in (self.offered, self._front, self._given_back):
-            if part.pop(job_id, None) is not None:
-                return
-
-    def offer(self, limit: int, now: float) -> list[Runnable]:
-        """Put up to `limit` jobs on offer."""
-        jobs = list(islice(self._given_back.values(), max(limit, 0)))
-        jobs += islice(self._front.values(), max(limit - len(jobs), 0))
-        for job in jobs:
-            if self._given_back.pop(job.job_id, None) is None:
-                del self._front[job.job_id]
-            job.offered_at = now
-            self.offered[job.job_id] = job
-        return jobs
+    def room(self, now: float) -> int:
+        """How many more jobs should be on offer."""
+        return self.pace.depth(now) - len(self.offered)
 
     def offered_before(self, moment: float) -> list[Runnable]:
         """The offers that are older, oldest first."""
@@ -111,67 +69,294 @@ class Queue:
             older.append(job)
         return older
 
-    def take_back(self, job: Runnable) -> None:
-        """An offer was lost: offer the job again, before all others."""
-        if self.offered.pop(job.job_id, None) is not None:
-            self.add_first(job)
-
-    def oldest(self) -> datetime | None:
-        """Since when the job waits that waits longest, of those in memory."""
-        firsts = (
-            next(iter(part.values()), None)
-            for part in (self.offered, self._given_back, self._front)
-        )
-        return min((job.since for job in firsts if job is not None), default=None)
-
 
 class Queues:
     """All queues that have something in memory."""
 
-    def __init__(self, front_max: int) -> None:
-        self._front_max = front_max
+    def __init__(self, rules: Rules, *, sure_at: float = 0.0) -> None:
+        """Before `sure_at` (monotonic) jobs may be claimed that a predecessor offered."""
+        self.rules = rules
+        self.gates = Gates(rules.aging_seconds, sure_at)
+        self.has_overflown = False
+        """Whether there are lanes that are not in memory."""
+        self.has_passed_on = False
+        """Whether the last offer let lanes of another queue go."""
         self._queues: dict[str, Queue] = {}
-        self._queue_of: dict[UUID, Queue] = {}
+        self._lanes: dict[LaneKey, Lane] = {}
+        self._lane_of: dict[UUID, Lane] = {}
+        """Of the jobs that wait in memory or are on offer."""
+        self._held: dict[UUID, Lane] = {}
+        """Of the jobs that count against limits."""
+        self._doubtful: deque[tuple[float, UUID]] = deque()
+        """Jobs whose offer was taken back, and until when they count nevertheless."""
 
     def __iter__(self) -> Iterator[Queue]:
         return iter(list(self._queues.values()))
+
+    @property
+    def offers(self) -> int:
+        """How many jobs are on offer."""
+        return sum(len(queue.offered) for queue in self._queues.values())
 
     def named(self, name: str) -> Queue:
         """The queue of that name."""
         queue = self._queues.get(name)
         if queue is None:
-            queue = self._queues[name] = Queue(name, self._front_max)
+            queue = self._queues[name] = Queue(name, self.rules)
         return queue
 
-    def add(self, queue_name: str, job: Runnable) -> None:
-        """A job was queued."""
-        queue = self.named(queue_name)
-        if queue.add(job):
-            self._queue_of[job.job_id] = queue
+    @property
+    def front_max(self) -> int:
+        """How many jobs of one lane may be in memory."""
+        share = FRONTS_MAX // max(len(self._lanes), 1)
+        return min(self.rules.front_max, max(share, FRONT_MIN))
 
-    def add_first(self, queue_name: str, job: Runnable) -> None:
-        """A job was given up by its worker and is queued at its old place."""
-        queue = self.named(queue_name)
-        queue.add_first(job)
-        self._queue_of[job.job_id] = queue
+    # -- what happens to jobs -------------------------------------------------------------------
 
-    def fill(self, queue: Queue, jobs: Sequence[Runnable], is_all: bool) -> None:
-        """Take what Postgres holds beyond the reach of a queue, in order of place."""
-        # A job that was given up before we had reached its place is here already.
-        new = [job for job in jobs if job.job_id not in self._queue_of]
-        queue.fill(new, jobs[-1].place if jobs else queue.reach, is_all)
-        for job in new:
-            self._queue_of[job.job_id] = queue
+    def __len__(self) -> int:
+        """How many lanes are in memory."""
+        return len(self._lanes)
 
-    def remove(self, job_id: UUID) -> None:
-        """A job does not wait any more."""
-        queue = self._queue_of.pop(job_id, None)
-        if queue is not None:
-            queue.remove(job_id)
+    def knows(self, job_id: UUID) -> bool:
+        """Whether it is known to which lane a job belongs."""
+        return job_id in self._lane_of or job_id in self._held
 
-    def forget_empty(self) -> list[Queue]:
-        """Let go of queues that hold nothing."""
-        empty = [queue for queue in self if queue.is_forgettable]
-        for queue in empty:
-            del self._queues[queue.name]
-        return empty
+    def add(self, key: LaneKey, job: Runnable) -> None:
+        """A job was queued, or queued again, at its place."""
+        self.release(job.job_id)
+        lane = self._lanes.get(key) or self._new_lane(key)
+        if lane is None:
+            return
+        before = lane.head
+        if lane.add(job, self.front_max):
+            self._lane_of[job.job_id] = lane
+            if before is None or job.place < before.place:
+                self._enter(lane)
+
+    def claimed(self, job_id: UUID, key: LaneKey | None) -> None:
+        """A worker took a job; `key` is needed of one that is not known."""
+        lane = self._lane_of.get(job_id)
+        if lane is not None and job_id in self._queues[lane.key.queue].offered:
+            self._queues[lane.key.queue].pace.claimed()
+        lane = self._out(job_id, key)
+        if lane is not None:
+            self._hold(job_id, lane, is_start=True)
+
+    def cancelled(self, job_id: UUID, key: LaneKey | None) -> None:
+        """A job was called off; `key` is given if it waited and is not known."""
+        self._out(job_id, key)
+        self.release(job_id)
+
+    def release(self, job_id: UUID) -> None:
+        """A job counts against no limit any more."""
+        lane = self._held.pop(job_id, None)
+        if lane is not None:
+            self.gates.give(lane)
+
+    def reprioritised(self, job_id: UUID, old: LaneKey, job: Runnable, priority: int) -> None:
+        """A job that waits goes on in another lane; one on offer is as good as started."""
+        if job_id in self.named(old.queue).offered:
+            return
+        self._out(job_id, old)
+        self.add(old._replace(priority=priority), job)
+
+    def _out(self, job_id: UUID, key: LaneKey | None) -> Lane | None:
+        """A job waits no more, wherever it did."""
+        lane = self._lane_of.pop(job_id, None)
+        if lane is None:
+            if key is None:
+                return self._held.get(job_id)
+            lane = self._lanes.get(key)
+            if lane is not None and lane.beyond > 0:
+                lane.remove(job_id)
+            return lane or Lane(key, self.gates.of(key))
+        if self._queues[lane.key.queue].offered.pop(job_id, None) is None:
+            lane.remove(job_id)
+            self._enter(lane)
+        return lane
+
+    def _hold(self, job_id: UUID, lane: Lane, *, is_start: bool) -> None:
+        if job_id in self._held:
+            return
+        self._held[job_id] = lane
+        for gate in lane.gates:
+            gate.held += 1
+            if is_start:
+                gate.spend()
+
+    # -- offering -------------------------------------------------------------------------------
+
+    def offer(self, queue: Queue, limit: int, now: float, moment: datetime) -> list[Runnable]:
+        """Put up to `limit` jobs of a queue on offer: those whose turn it is."""
+        jobs: list[Runnable] = []
+        while len(jobs) < limit:
+            lane = queue.turns.next(moment)
+            if lane is None:
+                if not self._let_go(queue, now, moment):
+                    break
+                continue
+            gate = self._shut(lane, now) if lane.gates else None
+            if gate is not None:
+                self.gates.park(lane, gate, now)
+                continue
+            jobs.append(self._offer(queue, lane, now))
+        return jobs
+
+    def _let_go(self, queue: Queue, now: float, moment: datetime) -> bool:
+        """Let parked lanes go for which there is room; whether any are of this queue."""
+        let_go = self.gates.let_go(now, moment)
+        for lane in let_go:
+            self._enter(lane)
+        self.has_passed_on |= any(lane.key.queue != queue.name for lane in let_go)
+        return len(queue.turns) > 0
+
+    def _shut(self, lane: Lane, now: float) -> Gate | None:
+        head = lane.head
+        return self.gates.shut(lane, now, is_counted=head is not None and head.job_id in self._held)
+
+    def _offer(self, queue: Queue, lane: Lane, now: float) -> Runnable:
+        job = lane.pop()
+        queue.turns.enter(lane)
+        self._hold(job.job_id, lane, is_start=True)
+        job.offered_at = now
+        queue.offered[job.job_id] = job
+        return job
+
+    def take_back(self, queue: Queue, job: Runnable) -> None:
+        """An offer was lost: the job waits again, at its place. It still counts against limits.
+
+        It goes out again, or is claimed under the lost offer; either way it is counted once.
+        """
+        if queue.offered.pop(job.job_id, None) is not None:
+            lane = self._lane_of[job.job_id]
+            lane.put_back(job)
+            self._enter(lane)
+
+    def withdraw(self, queue: Queue, job: Runnable, now: float) -> None:
+        """An offer was taken back by us; a worker may have it in its hands for a moment more."""
+        if job.job_id in queue.offered:
+            self.take_back(queue, job)
+            self._doubtful.append((now + self.rules.claim_seconds, job.job_id))
+
+    def release_doubtful(self, now: float) -> None:
+        """Count no more what was taken back long ago and waits."""
+        while self._doubtful and self._doubtful[0][0] <= now:
+            _, job_id = self._doubtful.popleft()
+            lane = self._lane_of.get(job_id)
+            if lane is not None and job_id not in self._queues[lane.key.queue].offered:
+                self.release(job_id)
+                lane.settle(job_id)
+                self._enter(lane)
+
+    def to_withdraw(self, queue: Queue) -> list[Runnable]:
+        """What is on offer although its queue was paused."""
+        lane_of, gates = self._lane_of, self.gates
+        if not gates.has_pauses:
+            return []
+        return [
+            job
+            for job in queue.offered.values()
+            if gates.is_paused(lane_of[job.job_id].key.tenant, queue.name)
+        ]
+
+    def next_in(self, now: float) -> float | None:
+        """In how many seconds something may change without a new event."""
+        doubtful = max(self._doubtful[0][0] - now, 0.0) if self._doubtful else None
+        waits = [each for each in (doubtful, self.gates.next_in(now)) if each is not None]
+        return min(waits, default=None)
+
+    # -- gates ----------------------------------------------------------------------------------
+
+    def set_limit(self, scope: Scope, bound: Bound | None, *, is_new: bool = True) -> None:
+        """Let this be the limit; None: let there be none."""
+        if bound is None:
+            self.gates.remove_limit(scope)
+        else:
+            self.gates.set_limit(scope, bound, is_new=is_new)
+        self._gates_changed()
+
+    def set_paused(self, tenant: str, queue: str, is_paused: bool) -> None:
+        """Stop a tenant's queue, or let it go on."""
+        if is_paused:
+            self.gates.pause(tenant, queue)
+        else:
+            self.gates.resume(tenant, queue)
+        self._gates_changed()
+
+    def _gates_changed(self) -> None:
+        """Gates come and go seldom: look at every lane anew."""
+        for queue in self._queues.values():
+            queue.turns = Turns(self.rules.aging_seconds)
+        self.gates.clear_parked()
+        for lane in dict.fromkeys((*self._lanes.values(), *self._held.values())):
+            lane.gates = self.gates.of(lane.key)
+        self.gates.count_anew(self._held.values())
+        for lane in self._lanes.values():
+            self._enter(lane)
+
+    # -- what stands in Postgres ----------------------------------------------------------------
+
+    def stand(self, key: LaneKey, depth: int, jobs: Sequence[Runnable]) -> None:
+        """Take up a lane as the tables have it."""
+        lane = self._lanes.get(key) or self._new_lane(key)
+        if lane is not None:
+            lane.depth = depth
+            lane.fill(jobs)
+            self._take_in(lane, jobs)
+
+    def run(self, job_id: UUID, key: LaneKey) -> None:
+        """Take up a job that is running."""
+        lane = self._lanes.get(key) or Lane(key, self.gates.of(key))
+        self._hold(job_id, lane, is_start=False)
+
+    def fill(self, lane: Lane, jobs: Sequence[Runnable], wanted: int) -> None:
+        """Take what Postgres holds beyond the reach of a lane, which was asked for `wanted`."""
+        lane.fill(jobs)
+        lane.correct(len(jobs), wanted)
+        self._take_in(lane, jobs)
+
+    def low(self) -> list[Lane]:
+        """The lanes of which more should be fetched."""
+        low = self.front_max // 4
+        return [lane for lane in self._lanes.values() if lane.beyond > 0 and lane.in_memory <= low]
+
+    def forget_empty(self, now: float) -> list[str]:
+        """Let go of lanes in which nothing waits, and of queues without any; tells their names."""
+        for key, lane in list(self._lanes.items()):
+            if lane.depth <= 0:
+                del self._lanes[key]
+        busy = {key.queue for key in self._lanes}
+        self.gates.forget_idle({*self._lanes.values(), *self._held.values()}, now)
+        gone = [q.name for q in self if q.name not in busy and not q.offered]
+        for name in gone:
+            del self._queues[name]
+        return gone
+
+    def loads(self) -> dict[str, Load]:
+        """What waits in each queue, what is on offer included."""
+        found = {queue.name: Load(len(queue.offered)) for queue in self}
+        jobs = [(q.name, job) for q in self for job in islice(q.offered.values(), 1)]
+        for lane in self._lanes.values():
+            found[lane.key.queue].depth += lane.depth
+            if lane.head is not None:
+                jobs.append((lane.key.queue, lane.head))
+        for name, job in jobs:
+            oldest = found[name].oldest
+            found[name].oldest = job.since if oldest is None else min(job.since, oldest)
+        return found
+
+    def _take_in(self, lane: Lane, jobs: Sequence[Runnable]) -> None:
+        for job in jobs:
+            self._lane_of[job.job_id] = lane
+        self._enter(lane)
+
+    def _new_lane(self, key: LaneKey) -> Lane | None:
+        if len(self._lanes) >= LANES_MAX:
+            self.has_overflown = True
+            return None
+        self.named(key.queue)
+        lane = self._lanes[key] = Lane(key, self.gates.of(key))
+        return lane
+
+    def _enter(self, lane: Lane) -> None:
+        self.named(lane.key.queue).turns.enter(lane)

@@ -20,12 +20,14 @@ from events.contracts.subjects import READY_STREAM, ready_subject
 from events.contracts.values import DEFAULT_QUEUE
 from events.relay.streams import WORKER
 from infrastructure.broker import UNAVAILABLE, Broker, Listening
-from processors.queues import Runnable
+from processors.lanes import Runnable
 
 LANE: Final = DEFAULT_QUEUE
 CONSUMER: Final = WORKER.name
 ANSWER_SECONDS_MAX: Final = 2.0
 BATCHES_UNANSWERED_MAX: Final = 1_000
+_NOT_THERE: Final = (400, 404)
+"""Answers of JetStream to the deletion of a message, or in a stream, that is not there."""
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +76,10 @@ class Ready(Protocol):
 
     async def lost(self, jobs: Sequence[Runnable]) -> Sequence[Runnable]:
         """Those of these offers that no worker will ever see, or that a worker let fall."""
+        ...
+
+    async def withdraw(self, jobs: Sequence[Runnable]) -> Sequence[Runnable]:
+        """Take these offers back; those that nobody will see from now on."""
         ...
 
 
@@ -143,6 +149,22 @@ class JetStreamReady:
         self._created = state.created
         before, self._handed_out = self._handed_out, set()
         return [job for job in jobs if self._is_lost(job, state, before)]
+
+    async def withdraw(self, jobs: Sequence[Runnable]) -> Sequence[Runnable]:
+        """See `Ready.withdraw`. Whose place is not known yet has to wait for it."""
+        known = [job for job in jobs if job.sequence is not None]
+        try:
+            answers = await asyncio.gather(*(self._delete(job.sequence) for job in known))
+        except UNAVAILABLE as error:
+            log.debug("offers_not_withdrawn", error=repr(error))
+            return []
+        return [job for job, is_gone in zip(known, answers, strict=True) if is_gone]
+
+    async def _delete(self, sequence: int | None) -> bool:
+        body = orjson.dumps({"seq": sequence, "no_erase": True})
+        answer = await self._ask(f"STREAM.MSG.DELETE.{READY_STREAM}", body)
+        # What is not there any more was answered by a worker, or lost with the stream.
+        return "error" not in answer or answer["error"].get("code") in _NOT_THERE
 
     def _is_lost(self, job: Runnable, state: _StreamState, taken_before: set[int]) -> bool:
         if job.sequence is None or not state.holds(job.sequence):

@@ -6,9 +6,8 @@ on from there.
 
 from typing import Final
 
-from processors.folding import Folding
+from processors.folding import Folding, Unheard
 from processors.look_up import known_jobs
-from processors.queues import Queues
 from processors.tail import Tail
 from processors.work import CheckpointMoved, PostgresWork
 
@@ -18,7 +17,7 @@ EVENTS_IN_BATCH: Final = 5_000
 async def rebuild(log: Tail, work: PostgresWork) -> int:
     """Fold the whole log; returns the position reached."""
     await work.reset()
-    folding = Folding(Queues(front_max=0))
+    folding = Folding(Unheard())
     position = 0
     while True:
         rows = await log.read_after(position, EVENTS_IN_BATCH)
@@ -31,4 +30,4 @@ async def rebuild(log: Tail, work: PostgresWork) -> int:
             position = rows[-1].position
         except CheckpointMoved:
             folding.take_changes()
-            position = (await work.standing(0)).position
+            position = (await work.standing(0, 0)).position

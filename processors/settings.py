@@ -35,10 +35,35 @@ class DispatcherSettings(Fragment):
     """How far the dispatcher looks ahead."""
 
     ready_depth: int = Field(
-        default=512, ge=1, le=10_000, description="Jobs of one queue on offer at a time."
+        default=512, ge=1, le=10_000, description="Jobs of one queue on offer at a time, at most."
+    )
+    ready_floor: int = Field(
+        default=8, ge=1, le=10_000, description="Jobs of one queue on offer however slow it is."
+    )
+    ready_seconds: float = Field(
+        default=0.15,
+        gt=0,
+        le=10,
+        description="How long what is on offer should last, at the rate at which it is claimed.",
     )
     queue_front_max: int = Field(
-        default=4_000, ge=1, le=100_000, description="Jobs of one queue held in memory."
+        default=4_000,
+        ge=1,
+        le=100_000,
+        description="Jobs of one queue, priority, tenant, tool and limit key held in memory.",
+    )
+    aging_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        le=86_400,
+        description="So long a wait counts as one step of priority.",
+    )
+    claim_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        le=60,
+        description="After that an offer that was taken back cannot be claimed; a new dispatcher"
+        " lets no limited job go for so long.",
     )
     fold_events_max: int = Field(
         default=5_000,

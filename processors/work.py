@@ -12,10 +12,20 @@ from uuid import UUID
 
 import asyncpg
 
+from events.contracts.limit import LimitScope
 from infrastructure.postgres import Role
 from processors import work_statements as sql
-from processors.changes import Changes, JobRow, State, Step, WaitingJob
-from processors.queues import Runnable
+from processors.changes import (
+    Changes,
+    JobRow,
+    PausedQueue,
+    SetLimit,
+    State,
+    Step,
+    WaitingJob,
+)
+from processors.gates import Bound, Scope
+from processors.lanes import LaneKey, Runnable
 from processors.session import Session
 
 CHECKPOINT_NAME: Final = "dispatcher"
@@ -27,9 +37,9 @@ class CheckpointMoved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """One queue as it stands in the tables."""
+    """One lane as it stands in the tables."""
 
-    queue: str
+    lane: LaneKey
     depth: int
     jobs: Sequence[Runnable]
     """Its first ones, in order of place."""
@@ -41,13 +51,19 @@ class Standing:
 
     position: int
     fronts: Sequence[Front]
+    running: Mapping[UUID, LaneKey]
+    limits: Sequence[SetLimit]
+    paused: Sequence[PausedQueue]
 
 
 class WorkStore(Protocol):
     """What the dispatcher needs of the tables."""
 
-    async def standing(self, front_max: int) -> Standing:
-        """The checkpoint and the front of each queue, as of one moment."""
+    async def standing(self, front_max: int, lanes_max: int) -> Standing:
+        """All that there is to know at the beginning, as of one moment.
+
+        Of each lane its front; of too many lanes those that wait longest.
+        """
         ...
 
     async def persist(self, changes: Changes, after: int, position: int) -> None:
@@ -61,12 +77,10 @@ class WorkStore(Protocol):
         """The rows of these jobs; those without one are left out."""
         ...
 
-    async def beyond(self, queue: str, reach: int, limit: int) -> Sequence[Runnable]:
-        """The jobs that wait in a queue behind a place, in order."""
-        ...
-
-    async def depths(self) -> Mapping[str, int]:
-        """How many jobs wait in each queue."""
+    async def beyond(
+        self, lanes: Sequence[tuple[LaneKey, int]], limit: int
+    ) -> Sequence[Sequence[Runnable]]:
+        """The first jobs that wait in each of these lanes beyond a place, in order."""
         ...
 
 
@@ -76,24 +90,35 @@ class PostgresWork:
     def __init__(self, dsn: str, role: Role | None = Role.PROCESSORS) -> None:
         self._session = Session(dsn, role)
 
-    async def standing(self, front_max: int) -> Standing:
+    async def standing(self, front_max: int, lanes_max: int) -> Standing:
         """See `WorkStore.standing`."""
         async with self._session.transaction(isolation="repeatable_read") as connection:
             position = await connection.fetchval(sql.CHECKPOINT, CHECKPOINT_NAME)
-            rows = await connection.fetch(sql.FRONTS, max(front_max, 1))
-        return Standing(position, _fronts(rows))
+            rows = await connection.fetch(sql.LANES, lanes_max)
+            lanes = [_lane(row) for row in rows]
+            starts = _lane_arrays([(lane, 0) for lane in lanes])
+            found = await connection.fetch(sql.BEYOND, *starts, max(front_max, 1))
+            running = await connection.fetch(sql.RUNNING)
+            limits = await connection.fetch(sql.LIMITS)
+            paused = await connection.fetch(sql.PAUSED)
+        jobs = _by_lane(found, len(lanes))
+        return Standing(
+            position,
+            [Front(_lane(row), row["depth"], jobs[number]) for number, row in enumerate(rows)],
+            {_plain(row["job_id"]): _lane(row) for row in running},
+            [_limit(row) for row in limits],
+            [PausedQueue(row["tenant"], row["queue"]) for row in paused],
+        )
 
     async def persist(self, changes: Changes, after: int, position: int) -> None:
         """See `WorkStore.persist`."""
-        if changes:
-            budgets = [row.job.queue_seconds_max for row in changes.rows.values()]
-            values = (*_rows(changes), *_steps(changes), *_rest(changes), budgets)
-            moved = await self._session.fetch(
-                sql.PERSIST, CHECKPOINT_NAME, after, position, *values
-            )
-        else:
-            moved = await self._session.fetch(sql.MOVE, CHECKPOINT_NAME, after, position)
-        if not moved:
+        if changes.limits or changes.pauses:
+            async with self._session.transaction() as connection:
+                moved = await connection.fetch(*_persisted(changes, after, position))
+                await connection.execute(sql.STEER, *_limits(changes), *_pauses(changes))
+                if not moved:
+                    raise CheckpointMoved(CheckpointMoved.__doc__)
+        elif not await self._session.fetch(*_persisted(changes, after, position)):
             raise CheckpointMoved(CheckpointMoved.__doc__)
 
     async def find(self, job_ids: Sequence[UUID]) -> Mapping[UUID, JobRow]:
@@ -101,15 +126,12 @@ class PostgresWork:
         found = await self._session.fetch(sql.FIND, list(job_ids))
         return {_plain(row["job_id"]): _job_row(row) for row in found}
 
-    async def beyond(self, queue: str, reach: int, limit: int) -> Sequence[Runnable]:
+    async def beyond(
+        self, lanes: Sequence[tuple[LaneKey, int]], limit: int
+    ) -> Sequence[Sequence[Runnable]]:
         """See `WorkStore.beyond`."""
-        return [
-            _runnable(row) for row in await self._session.fetch(sql.BEYOND, queue, reach, limit)
-        ]
-
-    async def depths(self) -> Mapping[str, int]:
-        """See `WorkStore.depths`."""
-        return {row["queue"]: row["depth"] for row in await self._session.fetch(sql.DEPTHS)}
+        found = await self._session.fetch(sql.BEYOND, *_lane_arrays(lanes), limit)
+        return _by_lane(found, len(lanes))
 
     async def reset(self) -> None:
         """Forget everything but the leases; a dispatcher that runs notices and folds anew."""
@@ -120,14 +142,33 @@ class PostgresWork:
         await self._session.close()
 
 
-def _fronts(rows: Sequence[asyncpg.Record]) -> list[Front]:
-    jobs: dict[tuple[str, int], list[Runnable]] = {}
+def _persisted(changes: Changes, after: int, position: int) -> tuple[Any, ...]:
+    """The statement that writes the changes, and its values."""
+    if not changes:
+        return (sql.MOVE, CHECKPOINT_NAME, after, position)
+    values = (*_rows(changes), *_steps(changes), *_rest(changes), *_later(changes))
+    return (sql.PERSIST, CHECKPOINT_NAME, after, position, *values)
+
+
+def _lane_arrays(lanes: Sequence[tuple[LaneKey, int]]) -> list[list[Any]]:
+    rows = [(*lane, reach) for lane, reach in lanes]
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(6)]
+
+
+def _by_lane(rows: Sequence[asyncpg.Record], lanes: int) -> list[list[Runnable]]:
+    jobs: list[list[Runnable]] = [[] for _ in range(lanes)]
     for row in rows:
-        jobs.setdefault((row["queue"], row["depth"]), []).append(_runnable(row))
-    return [
-        Front(queue, depth, sorted(front, key=lambda job: job.place))
-        for (queue, depth), front in jobs.items()
-    ]
+        jobs[row["number"] - 1].append(_runnable(row))
+    return [sorted(each, key=lambda job: job.place) for each in jobs]
+
+
+def _lane(row: asyncpg.Record) -> LaneKey:
+    return LaneKey(row["queue"], row["priority"], row["tenant"], row["tool"], row["limit_key"])
+
+
+def _limit(row: asyncpg.Record) -> SetLimit:
+    scope = Scope(row["tenant"], LimitScope(row["scope"]), row["subject"])
+    return SetLimit(scope, Bound(row["concurrency"], row["rate"], row["per_seconds"]))
 
 
 def _rows(changes: Changes) -> tuple[list[Any], ...]:
@@ -183,6 +224,42 @@ def _rest(changes: Changes) -> tuple[list[Any], ...]:
     )
 
 
+def _later(changes: Changes) -> tuple[list[Any], ...]:
+    """What rows and steps got since, at the end of the statement's values."""
+    jobs = [row.job for row in changes.rows.values()]
+    return (
+        [job.queue_seconds_max for job in jobs],
+        [job.limit_key for job in jobs],
+        [step.priority for step in changes.steps.values()],
+    )
+
+
+def _limits(changes: Changes) -> tuple[list[Any], ...]:
+    set_ones = {key: limit for key, limit in changes.limits.items() if limit is not None}
+    limits = list(set_ones.values())
+    return (
+        list(set_ones),
+        [limit.scope.tenant for limit in limits],
+        [limit.scope.kind.value for limit in limits],
+        [limit.scope.subject for limit in limits],
+        [limit.bound.concurrency for limit in limits],
+        [limit.bound.rate for limit in limits],
+        [limit.bound.per_seconds for limit in limits],
+        [key for key in changes.limits if key not in set_ones],
+    )
+
+
+def _pauses(changes: Changes) -> tuple[list[Any], ...]:
+    paused = {key: queue for key, queue in changes.pauses.items() if queue is not None}
+    queues = list(paused.values())
+    return (
+        list(paused),
+        [each.tenant for each in queues],
+        [each.queue for each in queues],
+        [key for key in changes.pauses if key not in paused],
+    )
+
+
 def _runnable(row: asyncpg.Record) -> Runnable:
     return Runnable(_plain(row["job_id"]), row["version"], row["place"], row["since"])
 
@@ -196,9 +273,17 @@ def _job_row(row: asyncpg.Record) -> JobRow:
         tool=row["tool"],
         timeout_seconds=row["timeout_seconds"],
         queue_seconds_max=row["queue_seconds_max"],
+        limit_key=row["limit_key"],
     )
     since: datetime = row["since"]
-    step = Step(State(row["state"]), row["version"], row["position"], since)
+    step = Step(
+        State(row["state"]),
+        row["version"],
+        row["position"],
+        since,
+        due_at=row["due_at"],
+        worker=row["worker"],
+    )
     return JobRow(job, step, place=row["place"], lease=row["lease"])
 
 

@@ -4,19 +4,30 @@ For simulations, and for tests of the dispatcher that need no database.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from events.store.log import Log
 from infrastructure.clock import Clock
-from processors.changes import Changes, JobRow, State, Step, Timer, TimerKey
+from processors.changes import (
+    Changes,
+    JobRow,
+    PausedQueue,
+    SetLimit,
+    State,
+    Timer,
+    TimerKey,
+)
+from processors.lanes import LaneKey, Runnable
 from processors.lease import Held
-from processors.queues import Runnable
 from processors.silence import Pulse
 from processors.sweeps import Found
 from processors.work import CheckpointMoved, Front, Standing
+
+Value = TypeVar("Value")
 
 
 @dataclass(slots=True)
@@ -39,15 +50,25 @@ class MemoryWork:
         self.results: dict[UUID, datetime] = {}
         self.uploads: dict[UUID, datetime] = {}
         self.timers: dict[TimerKey, datetime] = {}
+        self.limits: dict[UUID, SetLimit] = {}
+        self.paused: dict[UUID, PausedQueue] = {}
 
-    async def standing(self, front_max: int) -> Standing:
+    async def standing(self, front_max: int, lanes_max: int) -> Standing:
         """See `WorkStore.standing`."""
-        depths = await self.depths()
+        lanes: dict[LaneKey, list[Runnable]] = {}
+        for row in sorted(self._queued(), key=lambda row: row.place):
+            lanes.setdefault(row.job.lane, []).append(_runnable(row))
         fronts = [
-            Front(queue, depth, await self.beyond(queue, 0, front_max))
-            for queue, depth in depths.items()
+            Front(lane, len(jobs), jobs[: max(front_max, 1)])
+            for lane, jobs in list(lanes.items())[:lanes_max]
         ]
-        return Standing(self.position, fronts)
+        running = {
+            job_id: row.job.lane
+            for job_id, row in self.jobs.items()
+            if row.step.state is State.RUNNING
+        }
+        limits, paused = list(self.limits.values()), list(self.paused.values())
+        return Standing(self.position, fronts, running, limits, paused)
 
     async def persist(self, changes: Changes, after: int, position: int) -> None:
         """See `WorkStore.persist`."""
@@ -56,10 +77,10 @@ class MemoryWork:
         self.position = position
         for job_id, row in changes.rows.items():
             self.jobs[job_id] = replace(row, is_first=False)
-            self._move(self.jobs[job_id], row.step)
+            self.jobs[job_id].move(row.step)
         for job_id, step in changes.steps.items():
             if job_id in self.jobs:
-                self._move(self.jobs[job_id], step)
+                self.jobs[job_id].move(step)
         for job_id in changes.ended:
             self.jobs.pop(job_id, None)
         self.results |= changes.results
@@ -74,29 +95,29 @@ class MemoryWork:
         for key in changes.timers_gone:
             self.timers.pop(key, None)
         self.timers |= changes.timers
+        _replace(self.limits, changes.limits)
+        _replace(self.paused, changes.pauses)
 
     async def find(self, job_ids: Sequence[UUID]) -> Mapping[UUID, JobRow]:
         """See `WorkStore.find`."""
         return {job_id: replace(self.jobs[job_id]) for job_id in job_ids if job_id in self.jobs}
 
-    async def beyond(self, queue: str, reach: int, limit: int) -> Sequence[Runnable]:
+    async def beyond(
+        self, lanes: Sequence[tuple[LaneKey, int]], limit: int
+    ) -> Sequence[Sequence[Runnable]]:
         """See `WorkStore.beyond`."""
-        waiting = [
-            Runnable(row.job.job_id, row.step.version, row.place, row.step.since)
-            for row in self.jobs.values()
-            if row.step.state is State.QUEUED and row.job.queue == queue and row.place > reach
-        ]
-        return sorted(waiting, key=lambda job: job.place)[:limit]
+        return [self._waiting(lane, reach)[:limit] for lane, reach in lanes]
 
-    async def depths(self) -> Mapping[str, int]:
-        """See `WorkStore.depths`."""
-        queued = (row for row in self.jobs.values() if row.step.state is State.QUEUED)
-        return Counter(row.job.queue for row in queued)
+    def depths(self) -> Mapping[LaneKey, int]:
+        """How many jobs wait in each lane."""
+        return Counter(row.job.lane for row in self._queued())
 
-    def _move(self, row: JobRow, step: Step) -> None:
-        row.place = row.place if step.place is None else step.place
-        row.lease = row.lease if step.lease is None else step.lease
-        row.step = replace(step, place=row.place, lease=row.lease)
+    def _waiting(self, lane: LaneKey, reach: int) -> list[Runnable]:
+        queued = [r for r in self._queued() if r.job.lane == lane and r.place > reach]
+        return [_runnable(row) for row in sorted(queued, key=lambda row: row.place)]
+
+    def _queued(self) -> Iterator[JobRow]:
+        return (row for row in self.jobs.values() if row.step.state is State.QUEUED)
 
 
 class MemorySweeps:
@@ -176,6 +197,18 @@ class MemoryBeats:
 
     async def _has_moved_on(self, held: Held) -> bool:
         return bool(await self._log.read_stream(held.job_id, after_version=held.version))
+
+
+def _runnable(row: JobRow) -> Runnable:
+    return Runnable(row.job.job_id, row.step.version, row.place, row.step.since)
+
+
+def _replace(rows: dict[UUID, Value], changes: Mapping[UUID, Value | None]) -> None:
+    for key, row in changes.items():
+        if row is None:
+            rows.pop(key, None)
+        else:
+            rows[key] = row
 
 
 def _over(times: Mapping[UUID, datetime], now: datetime, most: int) -> list[UUID]:

@@ -8,8 +8,9 @@ from typing import Final
 
 _JOB: Final = (
     "job_id, tenant, queue, priority, tool, timeout_seconds, state, version, position,"
-    " place, since, due_at, lease, worker, queue_seconds_max"
+    " place, since, due_at, lease, worker, queue_seconds_max, limit_key"
 )
+_LANE: Final = "queue, priority, tenant, tool, limit_key"
 
 MOVE: Final = """
 UPDATE work.checkpoints SET position = $3, moved_at = clock_timestamp()
@@ -25,25 +26,26 @@ WITH moved AS (
     INSERT INTO work.jobs ({_JOB})
     SELECT e.job_id, e.tenant, e.queue, e.priority, e.tool, e.timeout_seconds, e.state, e.version,
            e.position, e.place, e.since, e.due_at, e.lease, e.worker,
-           e.queue_seconds_max
+           e.queue_seconds_max, e.limit_key
       FROM moved, unnest(
            $4::uuid[], $5::text[], $6::text[], $7::int[], $8::text[], $9::float8[], $10::text[],
            $11::bigint[], $12::bigint[], $13::bigint[], $14::timestamptz[], $15::timestamptz[],
-           $16::int[], $17::text[], $39::float8[])
+           $16::int[], $17::text[], $39::float8[], $40::text[])
            AS e ({_JOB})
         ON CONFLICT (job_id) DO UPDATE
        SET state = EXCLUDED.state, version = EXCLUDED.version, position = EXCLUDED.position,
            place = EXCLUDED.place, since = EXCLUDED.since, due_at = EXCLUDED.due_at,
-           lease = EXCLUDED.lease, worker = EXCLUDED.worker
+           lease = EXCLUDED.lease, worker = EXCLUDED.worker, priority = EXCLUDED.priority
 ), stepped AS (
     UPDATE work.jobs j
        SET state = s.state, version = s.version, position = s.position, since = s.since,
            place = coalesce(s.place, j.place), due_at = s.due_at,
-           lease = coalesce(s.lease, j.lease), worker = s.worker
+           lease = coalesce(s.lease, j.lease), worker = s.worker,
+           priority = coalesce(s.priority, j.priority)
       FROM moved, unnest(
            $18::uuid[], $19::text[], $20::bigint[], $21::bigint[], $22::timestamptz[],
-           $23::bigint[], $24::timestamptz[], $25::int[], $26::text[])
-           AS s (job_id, state, version, position, since, place, due_at, lease, worker)
+           $23::bigint[], $24::timestamptz[], $25::int[], $26::text[], $41::int[])
+           AS s (job_id, state, version, position, since, place, due_at, lease, worker, priority)
      WHERE j.job_id = s.job_id
 ), ended AS (
     DELETE FROM work.jobs j USING moved WHERE j.job_id = ANY($27::uuid[])
@@ -78,29 +80,55 @@ CHECKPOINT: Final = "SELECT position FROM work.checkpoints WHERE name = $1"
 
 FIND: Final = f"SELECT {_JOB} FROM work.jobs WHERE job_id = ANY($1::uuid[])"
 
-DEPTHS: Final = """
-SELECT queue, count(*) AS depth FROM work.jobs WHERE state = 'queued' GROUP BY queue
+LANES: Final = f"""
+SELECT {_LANE}, count(*) AS depth
+  FROM work.jobs WHERE state = 'queued' GROUP BY {_LANE} ORDER BY min(place) LIMIT $1
+"""
+"""Every lane in which something waits, the one that waits longest first."""
+
+_OF_LANE: Final = """
+SELECT job_id, version, place, since FROM work.jobs j
+ WHERE j.queue = w.queue AND j.priority = w.priority AND j.tenant = w.tenant
+   AND j.tool = w.tool AND j.limit_key = w.limit_key AND j.state = 'queued' AND j.place > w.reach
+ ORDER BY j.place LIMIT $7
 """
 
-FRONTS: Final = """
-SELECT queues.queue, queues.depth, front.*
-  FROM (SELECT queue, count(*) AS depth
-          FROM work.jobs WHERE state = 'queued' GROUP BY queue) queues
- CROSS JOIN LATERAL (
-       SELECT job_id, version, place, since FROM work.jobs j
-        WHERE j.queue = queues.queue AND j.state = 'queued' ORDER BY place LIMIT $1) front
+BEYOND: Final = f"""
+SELECT w.number, f.*
+  FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+       WITH ORDINALITY AS w ({_LANE}, reach, number)
+ CROSS JOIN LATERAL ({_OF_LANE}) f
 """
-"""The first ones of every queue, in one round trip however many queues there are."""
+"""The first ones of each lane beyond a place, in one round trip however many lanes there are."""
 
-BEYOND: Final = """
-SELECT job_id, version, place, since FROM work.jobs
- WHERE queue = $1 AND state = 'queued' AND place > $2
- ORDER BY place LIMIT $3
+RUNNING: Final = f"SELECT job_id, {_LANE} FROM work.jobs WHERE state = 'running'"
+
+LIMITS: Final = "SELECT tenant, scope, subject, concurrency, rate, per_seconds FROM work.limits"
+
+PAUSED: Final = "SELECT tenant, queue FROM work.paused_queues"
+
+STEER: Final = """
+WITH limits_set AS (
+    INSERT INTO work.limits (limit_id, tenant, scope, subject, concurrency, rate, per_seconds)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[],
+                         $6::bigint[], $7::float8[])
+        ON CONFLICT (limit_id) DO UPDATE
+       SET concurrency = EXCLUDED.concurrency, rate = EXCLUDED.rate,
+           per_seconds = EXCLUDED.per_seconds
+), limits_gone AS (
+    DELETE FROM work.limits WHERE limit_id = ANY($8::uuid[])
+), paused AS (
+    INSERT INTO work.paused_queues (queue_id, tenant, queue)
+    SELECT * FROM unnest($9::uuid[], $10::text[], $11::text[]) ON CONFLICT DO NOTHING
+)
+DELETE FROM work.paused_queues WHERE queue_id = ANY($12::uuid[])
 """
+"""Writes what changed of limits and pauses, which is seldom anything."""
 
 RESET: Final = """
 WITH jobs AS (DELETE FROM work.jobs), results AS (DELETE FROM work.results),
-     uploads AS (DELETE FROM work.uploads), timers AS (DELETE FROM work.timers)
+     uploads AS (DELETE FROM work.uploads), timers AS (DELETE FROM work.timers),
+     limits AS (DELETE FROM work.limits), paused_queues AS (DELETE FROM work.paused_queues)
 UPDATE work.checkpoints SET position = 0, moved_at = clock_timestamp() WHERE name = $1
 """
 """Forgets everything but the leases, so that the log is folded anew from its beginning."""

@@ -195,6 +195,10 @@ def _result_expired(fact: facts.JobResultExpired, row: JobRow) -> Changes:
     return {"result_expired": True}
 
 
+def _reprioritised(fact: facts.JobReprioritised, row: JobRow) -> Changes:
+    return {"priority": fact.priority}
+
+
 _CHANGES: Final[dict[type[AnyFact], Callable[[Any, JobRow], Changes]]] = {
     facts.AttemptStarted: _started,
     facts.AttemptSucceeded: _succeeded,
@@ -207,6 +211,7 @@ _CHANGES: Final[dict[type[AnyFact], Callable[[Any, JobRow], Changes]]] = {
     facts.JobReopened: _reopened,
     facts.OutcomeRefused: _unchanged,
     facts.JobResultExpired: _result_expired,
+    facts.JobReprioritised: _reprioritised,
 }
 
 

@@ -6,7 +6,7 @@ lookup imports whatever module a row names; this one knows only what stands here
 
 from eventsourcing.utils import register_topic
 
-from events.contracts import bulk, job, reservation, tool, upload, workflow
+from events.contracts import bulk, job, limit, queue, reservation, tool, upload, workflow
 from events.contracts.fact import AnyFact
 
 FACTS: tuple[type[AnyFact], ...] = (
@@ -22,6 +22,13 @@ FACTS: tuple[type[AnyFact], ...] = (
     job.JobReopened,
     job.OutcomeRefused,
     job.JobResultExpired,
+    job.JobReprioritised,
+    limit.LimitIntroduced,
+    limit.LimitSet,
+    limit.LimitRemoved,
+    queue.QueueIntroduced,
+    queue.QueuePaused,
+    queue.QueueResumed,
     reservation.KeyReserved,
     reservation.KeyTakenOver,
     tool.ToolIntroduced,

@@ -48,6 +48,8 @@ class JobSubmitted(FirstFact):
     """The id of the workflow whose step it is run for."""
     step: str | None = None
     """Which step of it."""
+    limit_key: str | None = None
+    """Blind token of the key under which it is limited together with others."""
 
 
 class AttemptStarted(Fact):
@@ -142,6 +144,9 @@ class JobReopened(Fact):
 
     TOPIC: ClassVar[str] = "magictoolbox.job.reopened"
 
+    priority: int | None = None
+    """The priority it was given since it was submitted; None: that of its submission."""
+
 
 class OutcomeRefused(Fact):
     """A late outcome arrived under a lease that is no longer valid; it changed nothing."""
@@ -160,3 +165,11 @@ class JobResultExpired(Fact):
     TOPIC: ClassVar[str] = "magictoolbox.job.result_expired"
 
     blob_keys: list[str]
+
+
+class JobReprioritised(Fact):
+    """Somebody gave a job that had not started another priority."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.reprioritised"
+
+    priority: int

@@ -68,6 +68,12 @@ class JobNotClaimable(DomainError):
     code = "JOB_NOT_CLAIMABLE"
 
 
+class JobNotWaiting(DomainError):
+    """The job is running; its priority matters no more."""
+
+    code = "JOB_NOT_WAITING"
+
+
 class StaleLease(DomainError):
     """The lease under which this outcome is reported is no longer valid."""
 
@@ -132,3 +138,21 @@ class WorkflowIsNotFinal(DomainError):
     """The workflow has not ended yet."""
 
     code = "WORKFLOW_IS_NOT_FINAL"
+
+
+class QueueIsPaused(DomainError):
+    """The queue is paused already."""
+
+    code = "QUEUE_IS_PAUSED"
+
+
+class QueueIsNotPaused(DomainError):
+    """The queue is not paused."""
+
+    code = "QUEUE_IS_NOT_PAUSED"
+
+
+class LimitNotFound(NotFound):
+    """There is no such limit."""
+
+    code = "LIMIT_NOT_FOUND"

@@ -21,6 +21,7 @@ from events.domain.errors import (
     JobMayWait,
     JobNotClaimable,
     JobNotDue,
+    JobNotWaiting,
     ResultNotExpirable,
     StaleLease,
 )
@@ -31,6 +32,7 @@ TIMEOUT_SECONDS_DEFAULT = 60.0
 ATTEMPTS_DEFAULT = 5
 
 WAITING_FOR_TIME = frozenset({JobStatus.SCHEDULED, JobStatus.RETRYING})
+WAITING = WAITING_FOR_TIME | {JobStatus.QUEUED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class JobRequest:
     tick: datetime | None = None
     workflow: UUID | None = None
     step: str | None = None
+    limit_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class Job(Aggregate):
         facts.JobReopened: "_reopened",
         facts.OutcomeRefused: "_outcome_refused",
         facts.JobResultExpired: "_result_expired",
+        facts.JobReprioritised: "_reprioritised",
     }
 
     class Event(Aggregate.Event):
@@ -127,6 +131,7 @@ class Job(Aggregate):
             tick=None if request.tick is None else request.tick.isoformat(),
             workflow=_text(request.workflow),
             step=request.step,
+            limit_key=request.limit_key,
             **origin.fields(),
         )
 
@@ -230,7 +235,19 @@ class Job(Aggregate):
             raise JobIsFinal("The job has already succeeded.", status=self.status)
         if not self.status.is_final:
             raise JobIsNotFinal(status=self.status)
-        self.trigger_event(facts.JobReopened, **origin.fields())
+        changed = self.priority if self.priority != self.submitted_priority else None
+        self.trigger_event(facts.JobReopened, priority=changed, **origin.fields())
+
+    def reprioritise(self, priority: int, origin: Origin) -> bool:
+        """Let it go before or after others; returns whether that is anything new."""
+        if self.status.is_final:
+            raise JobIsFinal(f"The job has already {_ended(self.status)}.", status=self.status)
+        if self.status not in WAITING:
+            raise JobNotWaiting(status=self.status)
+        if priority == self.priority:
+            return False
+        self.trigger_event(facts.JobReprioritised, priority=priority, **origin.fields())
+        return True
 
     def refuse_outcome(self, lease: int, outcome: str, worker: str, origin: Origin) -> None:
         """Put on record that a late outcome came and changed nothing."""
@@ -277,7 +294,7 @@ class Job(Aggregate):
         self.tool = fact.tool
         self.tool_version = fact.tool_version
         self.queue = fact.queue
-        self.priority = fact.priority
+        self.priority = self.submitted_priority = fact.priority
         self.options = SealedText(fact.options)
         self.inputs = [FileRef.from_json(file) for file in fact.inputs]
         self.label_tokens = fact.label_tokens
@@ -364,6 +381,9 @@ class Job(Aggregate):
     def _wait_from(self, since: datetime) -> None:
         if self.queue_seconds_max is not None:
             self.wait_until = since + timedelta(seconds=self.queue_seconds_max)
+
+    def _reprioritised(self, fact: facts.JobReprioritised) -> None:
+        self.priority = fact.priority
 
 
 WORKER_LOST = "WORKER_LOST"

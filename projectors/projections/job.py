@@ -62,6 +62,7 @@ class JobRow:
 
 
 CHANGING: Final = (
+    "priority",
     "status",
     "attempt",
     "lease",
@@ -199,6 +200,10 @@ def _result_expired(job: JobRow, fact: facts.JobResultExpired) -> None:
     job.result_expired = True
 
 
+def _reprioritised(job: JobRow, fact: facts.JobReprioritised) -> None:
+    job.priority = fact.priority
+
+
 Fold = Callable[[JobRow, Any], None]
 
 FOLDS: Final[dict[type[AnyFact], Fold]] = {
@@ -213,6 +218,7 @@ FOLDS: Final[dict[type[AnyFact], Fold]] = {
     facts.JobReopened: _reopened,
     facts.OutcomeRefused: _outcome_refused,
     facts.JobResultExpired: _result_expired,
+    facts.JobReprioritised: _reprioritised,
 }
 """What each fact after the submission does to the row."""
 

@@ -30,6 +30,7 @@ DETAILS: Final[Mapping[type[AnyFact], tuple[str, ...]]] = {
     facts.JobReopened: (),
     facts.OutcomeRefused: ("lease", "outcome", "worker"),
     facts.JobResultExpired: (),
+    facts.JobReprioritised: ("priority",),
 }
 """Which fields of a fact the timeline shows; `message` is sealed, and stays so."""
 

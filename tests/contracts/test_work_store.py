@@ -1,6 +1,7 @@
 """What the tables of work promise, held against PostgreSQL and its in-memory twin alike."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -8,9 +9,9 @@ import asyncpg
 import pytest
 
 from processors.changes import Changes, JobRow, State, Step, Timer, WaitingJob
-from processors.folding import Folding
+from processors.folding import Folding, Unheard
+from processors.lanes import LaneKey
 from processors.look_up import known_jobs
-from processors.queues import Queues
 from processors.rebuild import rebuild
 from processors.work import CheckpointMoved, PostgresWork, WorkStore
 from processors.work_memory import MemoryWork
@@ -41,8 +42,13 @@ def job_id(number: int) -> UUID:
     return UUID(int=number)
 
 
-def queued(number: int, queue: str = "default") -> JobRow:
+def lane(queue: str = "default", **changes: object) -> LaneKey:
+    return LaneKey(queue, 0, "acme", "no-op", "")._replace(**changes)
+
+
+def queued(number: int, queue: str = "default", **changes: object) -> JobRow:
     job = WaitingJob(job_id(number), "acme", queue, 0, "no-op", 60.0)
+    job = replace(job, **changes)  # type: ignore[arg-type]
     since = NOON + timedelta(seconds=number)
     return JobRow(job, Step(State.QUEUED, 1, number, since), place=number, is_first=True)
 
@@ -55,20 +61,26 @@ def entering(*rows: JobRow) -> Changes:
 
 
 async def waiting(work: WorkStore, queue: str = "default") -> list[int]:
-    return [job.place for job in await work.beyond(queue, 0, 100)]
+    (jobs,) = await work.beyond([(lane(queue), 0)], 100)
+    return [job.place for job in jobs]
+
+
+async def depths(work: WorkStore) -> dict[LaneKey, int]:
+    standing = await work.standing(1, 100)
+    return {front.lane: front.depth for front in standing.fronts}
 
 
 async def test_what_waits_is_found_in_order(work: WorkStore) -> None:
     await work.persist(entering(queued(3), queued(1), queued(2, "other")), 0, 3)
 
     assert await waiting(work) == [1, 3]
-    assert await work.depths() == {"default": 2, "other": 1}
+    assert await depths(work) == {lane(): 2, lane("other"): 1}
 
 
 async def test_a_reader_goes_on_from_the_place_it_reached(work: WorkStore) -> None:
     await work.persist(entering(*(queued(number) for number in range(1, 9))), 0, 8)
 
-    beyond = await work.beyond("default", 3, 2)
+    (beyond,) = await work.beyond([(lane(), 3)], 2)
 
     assert [(job.job_id, job.place) for job in beyond] == [(job_id(4), 4), (job_id(5), 5)]
 
@@ -102,10 +114,10 @@ async def test_the_checkpoint_moves_with_the_rows(work: WorkStore) -> None:
     await work.persist(entering(queued(1)), 0, 1)
     await work.persist(Changes(), 1, 17)
 
-    standing = await work.standing(10)
+    standing = await work.standing(10, 10)
 
     assert standing.position == 17
-    assert [(front.queue, front.depth) for front in standing.fronts] == [("default", 1)]
+    assert [(front.lane, front.depth) for front in standing.fronts] == [(lane(), 1)]
     assert [job.place for job in standing.fronts[0].jobs] == [1]
 
 
@@ -118,13 +130,13 @@ async def test_a_second_dispatcher_writes_nothing(work: WorkStore) -> None:
         await work.persist(Changes(), 0, 2)
 
     assert await waiting(work) == [1]
-    assert (await work.standing(1)).position == 1
+    assert (await work.standing(1, 1)).position == 1
 
 
 async def test_a_front_shows_the_first_and_counts_all(work: WorkStore) -> None:
     await work.persist(entering(*(queued(number) for number in range(1, 8))), 0, 7)
 
-    (front,) = (await work.standing(3)).fronts
+    (front,) = (await work.standing(3, 1)).fronts
 
     assert ([job.place for job in front.jobs], front.depth) == ([1, 2, 3], 7)
 
@@ -135,7 +147,7 @@ async def test_postgres_and_memory_fold_a_log_to_equal_tables(
     rows = Histories(seed=11).log(jobs=120)
     log = await log_of(rows)
     for store, size in ((postgres_work, 40), (memory_work, 9)):
-        folding = Folding(Queues(front_max=0))
+        folding = Folding(Unheard())
         for first in range(0, len(rows), size):
             batch = await log.read_after(first, size)
             known = await known_jobs(log, store, folding.to_look_up(batch))

@@ -8,7 +8,7 @@ from uuid import UUID
 from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
 from events.contracts.values import FileRef, JobStatus, Origin, SealedText
-from events.domain.job import Failure, Job, JobRequest
+from events.domain.job import WAITING, Failure, Job, JobRequest
 from events.domain.tool import Offer, Tool
 from events.domain.upload import Upload
 from events.store.codec import Codec
@@ -64,7 +64,9 @@ class Histories:
             tool_version="1",
             options=SealedText("s1.options"),
             inputs=[self.file() for _ in range(self.random.randrange(3))],
+            queue=self.random.choice(("default", "default", "bulk")),
             priority=self.random.randrange(-3, 4),
+            limit_key=self.random.choice((None, None, "k1", "k2")),
             run_at=self.now + timedelta(days=1) if self.random.random() < 0.2 else None,
             labels=SealedText("s1.labels") if tokens else None,
             label_tokens=tokens,
@@ -80,6 +82,8 @@ class Histories:
         origin = self.origin(job.tenant)
         if self.random.random() < 0.05:
             job.refuse_outcome(job.lease, "succeeded", "worker:9", origin)
+        elif job.status in WAITING and self.random.random() < 0.1:
+            job.reprioritise(self.random.randrange(-3, 4), origin)
         elif job.status is JobStatus.RUNNING:
             self._end_attempt(job, origin)
         elif job.wait_until and job.status is JobStatus.QUEUED and job.wait_until <= origin.at:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from events.contracts.catalogue import FACTS
 from events.contracts.fact import AnyFact
-from events.contracts.job import JobSubmitted
+from events.contracts.job import JobReopened, JobSubmitted
 from events.contracts.tool import ToolOffered
 from events.store.codec import Codec
 
@@ -115,6 +115,8 @@ LATER: tuple[Later, ...] = (
         "workflow",
         {"workflow": "01a20766-3488-7559-a501-93ab8b57f533", "step": "merge"},
     ),
+    Later(JobSubmitted, "limit_key", {"limit_key": "0123456789abcdef01234567"}),
+    Later(JobReopened, "priority", {"priority": -7}),
 )
 """Added to at its end, never changed."""
 

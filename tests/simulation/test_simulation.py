@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from events.domain.job import Job
-from processors.queues import Runnable
+from processors.lanes import Runnable
 from processors.ready import JetStreamReady
 from processors.silence import Pulse, SilenceWatch
 from projectors.checkpoints import Standing

@@ -11,9 +11,8 @@ from events.contracts.values import JobStatus
 from events.domain.job import Job
 from events.store.codec import Codec
 from processors.changes import State
-from processors.folding import Folding
+from processors.folding import Folding, Unheard
 from processors.look_up import known_jobs
-from processors.queues import Queues
 from processors.work_memory import MemoryWork
 from projectors.group import Group
 from tests.simulation.read_models import GENERATION, ReadModels
@@ -116,7 +115,7 @@ async def _read_models_equal_a_fold(world: World, rows: Sequence[RecordedRow]) -
 
 
 async def _work_equals_a_fold(world: World, rows: Sequence[RecordedRow]) -> None:
-    folding, fresh, log = Folding(Queues(0)), MemoryWork(), world.outside.log
+    folding, fresh, log = Folding(Unheard()), MemoryWork(), world.outside.log
     folding.fold(rows, await known_jobs(log, fresh, folding.to_look_up(rows)))
     await fresh.persist(folding.take_changes(), 0, len(rows))
     live = world.outside.work

@@ -128,7 +128,8 @@ class Floor:
     # -- services -------------------------------------------------------------------------------
 
     async def dispatcher(self, **changes: Any) -> Service:
-        """A dispatcher, started."""
+        """A dispatcher, started; it offers as much as it may, however slow the workers are."""
+        changes = {"ready_floor": 10_000, **changes}
         return await self._start(
             dispatcher_main.build(self._settings(dispatcher_main.Settings, changes))
         )

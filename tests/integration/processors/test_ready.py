@@ -7,7 +7,7 @@ import pytest
 
 from events.contracts.subjects import READY_STREAM
 from infrastructure.broker import Broker
-from processors.queues import Runnable
+from processors.lanes import Runnable
 from processors.ready import CONSUMER, BadOffer, JetStreamReady, Offer
 from tests.fixtures.events import NOON
 from tests.integration.processors.floor import Floor

@@ -3,9 +3,8 @@
 from uuid import UUID
 
 from processors.changes import Changes, JobRow, State, Step, WaitingJob
-from processors.folding import Folding
+from processors.folding import Folding, Unheard
 from processors.look_up import known_jobs
-from processors.queues import Queues
 from processors.work_memory import MemoryWork
 from tests.factories.histories import Histories
 from tests.fixtures.events import NOON
@@ -77,7 +76,7 @@ async def test_however_the_log_is_cut_the_tables_are_the_same() -> None:
     tables = []
 
     for size in (1, 7, 100, len(rows)):
-        work, folding = MemoryWork(), Folding(Queues(front_max=50))
+        work, folding = MemoryWork(), Folding(Unheard())
         for first in range(0, len(rows), size):
             batch = await log.read_after(first, size)
             known = await known_jobs(log, work, folding.to_look_up(batch))

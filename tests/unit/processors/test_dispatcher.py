@@ -30,7 +30,12 @@ class Scene:
         self.lead = OneLead()
         self.clock = ManualClock()
         self.settings = DispatcherSettings(
-            **{"persist_seconds": PERSIST, "offer_seconds": OFFER, **settings}  # type: ignore[arg-type]
+            **{  # type: ignore[arg-type]
+                "persist_seconds": PERSIST,
+                "offer_seconds": OFFER,
+                "ready_floor": 10_000,
+                **settings,
+            }
         )
         self.dispatcher = self.another()
 
