@@ -1,0 +1,63 @@
+"""Ten thousand damaged files: each gives an output or a documented code, and nothing else."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from processors.sandbox.runner import INSTALLED, Sandbox
+from processors.tools.registry import AnyTool, installed
+from tests.acceptance.files.mutation import mutated
+from tests.acceptance.files.seeds import seeds
+from tests.acceptance.files.trial import Results, Trials
+
+FILES = 10_000
+AT_ONCE = 3
+SEED = 20_261_125
+LEFT_OUT = frozenset({"no-op", "checksum"})
+"""They read bytes and parse nothing."""
+
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(3_000)]
+
+
+@pytest_asyncio.fixture
+async def trials(tmp_path: Path) -> AsyncIterator[Trials]:
+    sandbox = Sandbox(INSTALLED)
+    await sandbox.start()
+    yield Trials(sandbox, tmp_path)
+    await sandbox.stop()
+
+
+async def test_no_damaged_file_escapes_a_documented_code(
+    trials: Trials, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, dice = Results(), random.Random(SEED)
+    pairs = _pairs(trials)
+    queue = iter([dice.choice(pairs) for _ in range(FILES)])
+    numbers = iter(range(FILES))
+
+    async def work() -> None:
+        for (tool, kind, content), number in zip(queue, numbers, strict=False):
+            damaged = mutated(content, random.Random(SEED + number))
+            ending = await trials.ending(tool, f"{kind} {SEED + number}", damaged)
+            results.note(tool.name, f"{kind} {SEED + number}", ending)
+
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+
+    with capsys.disabled():
+        print(f"\n{results.total} damaged files\n{results.table()}")  # noqa: T201
+    assert results.faults == []
+    assert results.total >= FILES - AT_ONCE
+
+
+def _pairs(trials: Trials) -> list[tuple[AnyTool, str, bytes]]:
+    """Every kind of file with every tool that takes it whole."""
+    return [
+        (tool, kind, content)
+        for kind, content in seeds().items()
+        for tool in installed().available()
+        if tool.name not in LEFT_OUT and trials.takes(tool, trials.media_type(content))
+    ]
