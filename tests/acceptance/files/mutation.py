@@ -7,7 +7,7 @@ from typing import Final
 
 NUMBERS: Final = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 """Where lengths, counts and sizes break."""
-CHANGES_MAX: Final = 6
+CHANGES_MAX: Final = 3
 
 
 def mutated(content: bytes, dice: random.Random) -> bytes:
