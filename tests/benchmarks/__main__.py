@@ -5,6 +5,7 @@ python -m tests.benchmarks [append] [relay] [rebuild] …
 
 import importlib
 import sys
+import traceback
 from pathlib import Path
 
 from infrastructure.logging import configure_logging
@@ -23,12 +24,20 @@ def main() -> None:
     wanted = sys.argv[1:] or ALL
     if unknown := set(wanted) - set(ALL):
         sys.exit(f"there is no benchmark named {', '.join(sorted(unknown))}; there are {ALL}")
-    configure_logging("bench", "WARNING", out=sys.stderr.buffer)
+    configure_logging("bench", "ERROR", out=sys.stderr.buffer)
     rows: list[Row] = []
+    broken: list[str] = []
     for name in wanted:
-        with stand() as servers:
-            rows += importlib.import_module(f"tests.benchmarks.{name}").measure(servers, say)
+        try:
+            with stand() as servers:
+                rows += importlib.import_module(f"tests.benchmarks.{name}").measure(servers, say)
+        except Exception:
+            # What the others measured is told all the same.
+            traceback.print_exc()
+            broken.append(name)
     print(rendered(rows))
+    if broken:
+        sys.exit(f"these broke off: {', '.join(broken)}")
 
 
 def say(text: str) -> None:
