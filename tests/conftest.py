@@ -1,6 +1,7 @@
 """Loads the shared fixtures; what each gives stands in its own module."""
 
 pytest_plugins = [
+    "tests.fixtures.traced",
     "tests.fixtures.logs",
     "tests.fixtures.distribution",
     "tests.fixtures.platform",
