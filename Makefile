@@ -65,8 +65,9 @@ lock: $(DEV) ## solve the dependencies of pyproject.toml anew
 	@$(COMPILE) -c $(LOCKS)/all.lock --extra embedded --extra dev --extra bench -o $(LOCKS)/bench.lock
 	@rm $(LOCKS)/all.lock
 
-docs: $(DEV) ## make the pages that come from the code: configuration and .env.example
+docs: $(DEV) $(TOOLS) ## make the pages that come from the code: configuration, .env.example, tools
 	@$(IN_VENV) -m infrastructure.cli.configuration
+	@$(IN_VENV) -m tests.pages
 
 clean: ## remove what the other targets made, but neither DATA nor .venv
 	@rm -rf build dist demo-output htmlcov .coverage .coverage.* *.egg-info

@@ -12,6 +12,7 @@ from pydantic import Field
 from processors.tools.base import (
     MIB,
     BaseTool,
+    Comparison,
     InputFile,
     OutputFile,
     ToolInput,
@@ -50,6 +51,16 @@ class Checksum(BaseTool[ChecksumOptions]):
     output_formats: ClassVar[list[str]] = ["text/plain", "application/json"]
     limits = ToolLimits(memory_bytes=256 * MIB, inputs_max=50)
     trusted = True
+    compares_with = (
+        Comparison(
+            program="GNU coreutils",
+            command="sha256sum file",
+            differs=(
+                "One job computes one kind for all of its files and writes the same lines.",
+                "coreutils can also check a list, which `sha256sum -c` does with ours.",
+            ),
+        ),
+    )
     Options = ChecksumOptions
 
     async def validate(self, input_data: ToolInput, options: ChecksumOptions) -> bool:
