@@ -66,7 +66,8 @@ def fields(version: int) -> int:
 def _rules(confines: Confines) -> Iterator[tuple[Path, int]]:
     yield confines.folder, WRITE | MAKE
     yield Path("/dev/null"), READ_FILE | WRITE_FILE
-    yield Path(f"/proc/{os.getpid()}"), READ
+    # By its number out there, which need not be the one that it knows itself.
+    yield Path("/proc/self").resolve(), READ
     for path in confines.inputs:
         yield path, READ_FILE
     # Programs lie among the libraries; a tool that may have no company is refused to start any.

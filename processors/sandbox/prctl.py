@@ -3,10 +3,16 @@
 import ctypes
 import os
 import signal
+import struct
+from pathlib import Path
 
 SET_PDEATHSIG, GET_PDEATHSIG = 1, 2
 SET_CHILD_SUBREAPER = 36
 SET_NO_NEW_PRIVS, GET_NO_NEW_PRIVS = 38, 39
+
+CAPABILITY_VERSION = 0x20080522
+READ_ANYWHERE = 1 << 2
+"""CAP_DAC_READ_SEARCH: read whatever its permissions are."""
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -28,7 +34,8 @@ def checked(result: int) -> int:
 def die_with_parent(parent: int, number: signal.Signals) -> None:
     """Get a signal when the parent ends; ends at once when it already has."""
     prctl(SET_PDEATHSIG, number)
-    if os.getppid() != parent:
+    # 0: the parent is outside of this process's namespace, and the channel to it tells its end.
+    if os.getppid() not in (parent, 0):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -52,3 +59,16 @@ def give_up_new_privileges() -> None:
 def has_given_up_new_privileges() -> bool:
     """Whether `give_up_new_privileges` holds."""
     return prctl(GET_NO_NEW_PRIVS) == 1
+
+
+def drop_capabilities(keep: int = 0) -> None:
+    """Give up what root may do, and what the owner of a namespace may; raises OSError."""
+    header = struct.pack("=Ii", CAPABILITY_VERSION, 0)
+    # Effective, permitted and inheritable, the low halves first.
+    checked(LIBC.capset(header, struct.pack("=6I", keep, keep, 0, 0, 0, 0)))
+
+
+def effective_capabilities() -> int:
+    """What is left of them, as bits."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("CapEff:")).split()[1], 16)

@@ -10,7 +10,7 @@ import os
 import resource
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class Confines:
     folder: Path = Path("/nonexistent")
     inputs: tuple[Path, ...] = ()
     limits: ToolLimits = field(default_factory=ToolLimits)
+    rights: int = 0
+    """Capabilities without which the libraries cannot be read; usually none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,24 @@ def _gave_up_privileges(_: Confines) -> bool:
     return prctl.has_given_up_new_privileges()
 
 
+def _drop_capabilities(confines: Confines) -> None:
+    prctl.drop_capabilities(confines.rights)
+
+
+def _has_no_capabilities(confines: Confines) -> bool:
+    return prctl.effective_capabilities() & ~confines.rights == 0
+
+
+def are_readable(libraries: Iterable[Path]) -> bool:
+    """Whether this process can read in all these folders."""
+    try:
+        for library in libraries:
+            os.scandir(library).close()
+    except PermissionError:
+        return False
+    return True
+
+
 BASIC_LAYERS: tuple[Layer, ...] = (
     Layer("session", _lead_a_session, _leads_a_session, is_early=True),
     Layer("parent-death", _die_with_zygote, _dies_with_zygote, is_early=True),
@@ -180,6 +200,7 @@ BASIC_LAYERS: tuple[Layer, ...] = (
     Layer("descriptors", _close_descriptors, _has_no_descriptors, is_early=True),
     Layer("umask", _make_private, _is_private, is_early=True),
     Layer("no-new-privileges", _give_up_privileges, _gave_up_privileges, is_early=True),
+    Layer("capabilities", _drop_capabilities, _has_no_capabilities, is_early=True),
     Layer("folder", _enter_folder, _is_in_folder),
     Layer("environment", _empty_environment, _has_no_environment),
     Layer("rlimits", _limit_resources, _has_limits),

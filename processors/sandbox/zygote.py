@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from processors.sandbox import child, prctl
-from processors.sandbox.layers import probed
+from processors.sandbox.layers import fork_for, probed, rights_for
+from processors.sandbox.namespaces import status_of
 from processors.sandbox.prelude import Confines
 from processors.sandbox.proc import children, session_of, thread_count
 from processors.tools.registry import Registry
@@ -47,8 +48,10 @@ class Zygote:
     ) -> None:
         self._control = control
         libraries = library_folders(registry)
-        layers, self._isolation = probed(libraries, without)
-        self._upbringing = child.Upbringing(registry, layers, Confines(os.getpid(), libraries))
+        confines = Confines(os.getpid(), libraries, rights=rights_for(libraries))
+        layers, self._isolation = probed(confines, without)
+        self._fork_child = fork_for(layers)
+        self._upbringing = child.Upbringing(registry, layers, confines)
         self._spares: dict[int, socket.socket] = {}
         self._next_spare = 0.0
         self._runs: dict[int, int] = {}
@@ -140,7 +143,7 @@ class Zygote:
         """Fork a child that gets ready and waits, so that the next run need not wait for it."""
         ours, theirs = socket.socketpair()
         with theirs:
-            pid = os.fork()
+            pid = self._fork_child()
             if pid == 0:
                 child.live(theirs.fileno(), self._upbringing)
         self._spares[pid] = ours
@@ -165,7 +168,7 @@ class Zygote:
                     time.monotonic() + ENDING_SECONDS_MAX,
                     {
                         "run": self._runs.pop(pid),
-                        "status": os.waitstatus_to_exitcode(status),
+                        "status": status_of(os.waitstatus_to_exitcode(status)),
                         "cpu_seconds": used.ru_utime + used.ru_stime,
                         "peak_rss_bytes": used.ru_maxrss * 1024,
                     },

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from processors.sandbox.runner import IDLE_SECONDS, Sandbox
 
-WALLS = ("landlock", "seccomp")
+WALLS = ("namespaces", "landlock", "seccomp")
 MEASURED_BY = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
 

@@ -57,9 +57,10 @@ class Hostile(BaseTool[ToolOptions]):
 
 
 def note_pid(folder: Path) -> None:
-    """Tell the test who is there."""
+    """Tell the test who is there, by the number that it has outside of its namespace."""
+    number = os.readlink("/proc/self")  # noqa: PTH115
     with (folder / PIDS).open("a") as stream:
-        stream.write(f"{os.getpid()}\n")
+        stream.write(f"{number}\n")
 
 
 def rest() -> None:
@@ -133,6 +134,19 @@ class Multiplier(Hostile):
             if os.fork() == 0:
                 break
         note_pid(input_data.folder)
+        rest()
+
+
+class Bomb(Hostile):
+    """Forks as fast as it can, and so does every child."""
+
+    name = "bomb"
+    limits = ToolLimits(wall_seconds=20, outputs_max=0, inputs_min=0, processes_max=4)
+
+    def act(self, input_data: ToolInput) -> None:
+        """Two, four, eight, …, a thousand."""
+        for _ in range(10):
+            os.fork()
         rest()
 
 

@@ -85,14 +85,14 @@ def _tcp(target: str) -> str | None:
     return None
 
 
-def _signal_parent(_: str) -> str | None:
-    os.kill(os.getppid(), signal.SIGWINCH)
+def _signal_parent(target: str) -> str | None:
+    os.kill(int(target), signal.SIGWINCH)
     return None
 
 
-def _trace_parent(_: str) -> str | None:
+def _trace_parent(target: str) -> str | None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.ptrace(PTRACE_ATTACH, os.getppid(), 0, 0) < 0:
+    if libc.ptrace(PTRACE_ATTACH, int(target), 0, 0) < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return None
 
@@ -131,6 +131,25 @@ def _survive(_: str) -> str | None:
     return None
 
 
+def _udp(_: str) -> str | None:
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+    return None
+
+
+def _raw(_: str) -> str | None:
+    socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close()
+    return None
+
+
+def _identity(_: str) -> str | None:
+    return f"{os.getpid()} {os.getppid()} {len(socket.if_nameindex())}"
+
+
+def _rights(_: str) -> str | None:
+    status = Path("/proc/self/status").read_text()
+    return next(line for line in status.splitlines() if line.startswith("CapEff"))
+
+
 def _thread(_: str) -> str | None:
     said: list[str] = []
     thread = threading.Thread(target=lambda: said.append("from a thread"))
@@ -161,6 +180,10 @@ WAYS: dict[str, Callable[[str], str | None]] = {
     "remove": _remove,
     "unix-socket": _unix_socket,
     "tcp": _tcp,
+    "udp": _udp,
+    "raw": _raw,
+    "identity": _identity,
+    "rights": _rights,
     "signal-parent": _signal_parent,
     "trace-parent": _trace_parent,
     "new-user": _new_user,

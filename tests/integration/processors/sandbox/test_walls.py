@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from processors.sandbox.run import ToolRun
 from processors.sandbox.runner import INSTALLED, Sandbox
-from processors.tools.base import InputFile, ToolProcessingError
+from processors.tools.base import GENERAL, InputFile, ToolProcessingError
 from processors.tools.registry import installed
 from tests.factories import files
 from tests.integration.processors.sandbox.boxes import WALLS, started
@@ -20,6 +20,7 @@ REGISTRY = "tests.integration.processors.sandbox.prying_tools:registry"
 REFUSED = (
     "refused: Permission denied",
     "refused: Operation not permitted",
+    "refused: No such process",
     "refused: not allowed to raise maximum limit",
 )
 
@@ -93,7 +94,41 @@ async def test_servers_on_this_machine_are_out_of_reach(
 async def test_no_way_leads_out_of_the_run(
     walled: Sandbox, tmp_path: Path, way: str, tool: str
 ) -> None:
-    assert await said(walled, tmp_path / "1", way, tool=tool) in REFUSED
+    zygote = walled.zygotes[GENERAL].pid
+
+    assert await said(walled, tmp_path / "1", way, zygote, tool=tool) in REFUSED
+
+
+@pytest.mark.parametrize("way", ["udp", "raw"])
+async def test_no_socket_of_any_kind_can_be_opened(
+    walled: Sandbox, tmp_path: Path, way: str
+) -> None:
+    assert await said(walled, tmp_path / "1", way) in REFUSED
+
+
+async def test_nothing_of_the_worker_can_be_signalled_or_traced(
+    walled: Sandbox, tmp_path: Path
+) -> None:
+    for way in ("signal-parent", "trace-parent"):
+        assert await said(walled, tmp_path / way, way, os.getpid()) in REFUSED
+
+
+async def test_a_run_is_the_first_of_its_processes_and_has_no_network(
+    walled: Sandbox, bare: Sandbox, tmp_path: Path
+) -> None:
+    # The number of its network devices cannot even be asked for without a socket.
+    assert await said(walled, tmp_path / "1", "identity") in REFUSED
+    parent = (await said(bare, tmp_path / "2", "identity")).split()[1]
+    assert int(parent) == bare.zygotes[GENERAL].pid
+
+
+@pytest.mark.parametrize("tool", ["pry", "pry-in-company"])
+async def test_a_run_has_no_rights_beyond_those_of_its_user(
+    walled: Sandbox, bare: Sandbox, tmp_path: Path, tool: str
+) -> None:
+    for number, box in enumerate((walled, bare)):
+        said_ = await said(box, tmp_path / str(number), "rights", tool=tool)
+        assert said_.split()[1].strip("0") == ""
 
 
 @pytest.mark.parametrize("way", ["fork", "exec"])
@@ -187,6 +222,6 @@ async def test_a_bad_file_is_refused_by_its_code_from_behind_the_walls(
 
 
 async def test_the_isolation_is_told_as_it_is(walled: Sandbox) -> None:
-    assert walled.isolation.level == "L2"
+    assert walled.isolation.level == "L3"
     assert walled.isolation.missing == ()
     assert {"rlimits", *WALLS} <= set(walled.isolation.layers)
