@@ -25,7 +25,7 @@ WORLDS_IN_CHUNK = 25
 WORLDS_IN_DRILL = 6_000
 FOUND = (1323, 1653)
 """Seeds of worlds in which something was not true once, of the platform or of the world itself."""
-MISTAKES_SEEDS = range(1, 120)
+MISTAKES_SEEDS = range(1, 400)
 
 
 @pytest.fixture(autouse=True)
