@@ -7,12 +7,15 @@ from starlette.responses import Response
 
 from command_api.bodies import BulkAccepted, JobAccepted, ToolProcessResponse
 from command_api.handlers.bulk_jobs import AcceptedBulk
+from command_api.handlers.set_limit import SteeredLimit
 from command_api.handlers.steer_job import SteeredJob
+from command_api.handlers.steer_queue import SteeredQueue
 from command_api.handlers.steer_workflow import SteeredWorkflow
 from command_api.handlers.submit_job import SubmittedJob
 from command_api.handlers.submit_workflow import SubmittedWorkflow
 from command_api.job_endings import Ending
 from command_api.links import Links
+from command_api.queue_bodies import LimitAccepted, QueueAccepted
 from command_api.results import Results
 from command_api.workflow_bodies import WorkflowAccepted
 from events.contracts.bulk import BulkStatus
@@ -73,6 +76,25 @@ def bulk_answer(accepted: AcceptedBulk, links: Links) -> Response:
         headers[REPLAYED] = "true"
     is_counted = bulk.dry_run and bulk.status is BulkStatus.FINISHED
     return _json(body, 200 if is_counted else 202, headers)
+
+
+def queue_accepted(queue: SteeredQueue, links: Links) -> Response:
+    """The receipt of a command on a queue."""
+    body = QueueAccepted(
+        queue=queue.queue,
+        paused=queue.is_paused,
+        position=queue.position,
+        links={"queues": links.queues},
+    )
+    return _json(body, 202, {"Location": links.queues, POSITION: str(queue.position)})
+
+
+def limit_accepted(limit: SteeredLimit, links: Links) -> Response:
+    """The receipt of a command on a limit."""
+    body = LimitAccepted(
+        limit_id=limit.limit_id, position=limit.position, links={"limits": links.limits}
+    )
+    return _json(body, 202, {"Location": links.limits, POSITION: str(limit.position)})
 
 
 def process_accepted(job: SubmittedJob, links: Links, waited: int) -> Response:

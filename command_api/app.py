@@ -10,7 +10,7 @@ from command_api.lifespan import opened
 from command_api.links import PREFIX
 from command_api.problems import TABLE
 from command_api.readiness import checks
-from command_api.routes import auth, bulk, jobs, tools, uploads, users, workflows
+from command_api.routes import auth, bulk, jobs, limits, queues, tools, uploads, users, workflows
 from command_api.settings import CommandApiSettings
 from infrastructure.clock import Clock, SystemClock
 from infrastructure.health import Readiness
@@ -28,6 +28,7 @@ TAGS: Final = (
     {"name": "uploads", "description": "Files for jobs to come."},
     {"name": "jobs", "description": "Submit by reference, cancel, try again."},
     {"name": "workflows", "description": "Steps that wait for each other, and batches."},
+    {"name": "queues", "description": "Stop and go, and how much may run at once."},
     {"name": "users", "description": "The people of a tenant."},
 )
 # In the order in which they are tried: the busiest first.
@@ -39,6 +40,8 @@ ROUTERS: Final = (
     users.router,
     bulk.router,
     workflows.router,
+    queues.router,
+    limits.router,
 )
 
 

@@ -27,6 +27,7 @@ from command_api.commands import (
     Delay,
     ErrorCode,
     Labels,
+    LimitKey,
     OnConflict,
     Options,
     OutputName,
@@ -95,6 +96,9 @@ class RunBody(RequestBody):
         default=None, description="Fail with QUEUE_TIMEOUT unless it is started within this time."
     )
     unique: UniqueBody | None = None
+    limit_key: LimitKey | None = Field(
+        default=None, description="Jobs of one key share a limit; see /limits."
+    )
     cache: bool = Field(default=True, description="False: run even if there is a result.")
 
     def terms(self) -> dict[str, Any]:
@@ -105,6 +109,7 @@ class RunBody(RequestBody):
             "timeout_seconds": self.timeout_seconds,
             "queue_seconds_max": self.queue_seconds_max,
             "unique": None if self.unique is None else self.unique.asked(),
+            "limit_key": self.limit_key,
             "cache": self.cache,
         }
 
@@ -127,6 +132,12 @@ class JobBody(RunBody):
     queue: QueueName = DEFAULT_QUEUE
     priority: Priority = 0
     labels: Labels = Field(default_factory=dict)
+
+
+class JobChangeBody(RequestBody):
+    """What is to be different about a job that waits."""
+
+    priority: Priority
 
 
 class ToolProcessRequest(RunBody):

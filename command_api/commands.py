@@ -15,7 +15,9 @@ from pydantic.dataclasses import dataclass
 
 from command_api.accounts.names import Username
 from events.contracts.bulk import BulkAction
+from events.contracts.limit import LimitScope
 from events.contracts.values import DEFAULT_QUEUE, JobStatus
+from events.domain.limit import Bounds
 from events.domain.reservation import Scope, Until
 from infrastructure.http.incoming import ReceivedFile
 from infrastructure.principals import Principal, Role
@@ -31,6 +33,8 @@ RUN_AT_DAYS_MAX: Final = 366
 SECONDS_MAX: Final = RUN_AT_DAYS_MAX * 24 * 3600
 UNIQUE_KEY_CHARACTERS_MAX: Final = 255
 IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
+LIMIT_KEY_CHARACTERS_MAX: Final = 255
+LIMIT_MAX: Final = 1_000_000
 OUTPUT_NAME_CHARACTERS_MAX: Final = 255
 
 ToolName = NewType("ToolName", str)
@@ -76,6 +80,10 @@ Delay = Annotated[float, Field(ge=0, le=SECONDS_MAX, allow_inf_nan=False)]
 UniqueKey = Annotated[
     str, StringConstraints(min_length=1, max_length=UNIQUE_KEY_CHARACTERS_MAX, strict=True)
 ]
+LimitKey = Annotated[
+    str, StringConstraints(min_length=1, max_length=LIMIT_KEY_CHARACTERS_MAX, strict=True)
+]
+JobsAtOnce = Annotated[int, Field(ge=1, le=LIMIT_MAX, strict=True)]
 ErrorCode = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 OutputName = Annotated[str, StringConstraints(min_length=1, max_length=OUTPUT_NAME_CHARACTERS_MAX)]
 IdempotencyKey = Annotated[
@@ -156,6 +164,8 @@ class SubmitJob(Asked):
     queue_seconds_max: Seconds | None = None
     """How long it may wait for its first start; None: for ever."""
     unique: Unique | None = None
+    limit_key: LimitKey | None = None
+    """What it shares a limit with others by."""
     cache: bool = True
     """Whether the result of an earlier job will do."""
     labels: Labels = Field(default_factory=dict)
@@ -167,6 +177,39 @@ class CancelJob(Asked):
     """Call a job off."""
 
     job_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
+class ReprioritiseJob(Asked):
+    """Let a job that waits go before or after others."""
+
+    job_id: UUID
+    priority: Priority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
+class SteerQueue(Asked):
+    """Stop a queue of the tenant, or let it go on."""
+
+    queue: QueueName
+    pause: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
+class SetLimit(Asked):
+    """Limit how many jobs of the tenant run at once, or start in a while."""
+
+    scope: LimitScope
+    name: LimitKey | None
+    """A tool, or a limit key; None: all jobs, or each limit key by itself."""
+    bounds: Bounds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)
+class RemoveLimit(Asked):
+    """Limit these jobs no more."""
+
+    limit_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=FROZEN)

@@ -14,6 +14,8 @@ from events.store.sealing import Seal, Sealer
 
 OPTIONS_FIELD: Final = "options"
 LABELS_FIELD: Final = "labels"
+LIMIT_KEY: Final = "limit key"
+"""In place of a label's name, which has no space."""
 
 
 def job_request(
@@ -42,7 +44,13 @@ def job_request(
         timeout_seconds=_timeout_seconds(command, offer.timeout_seconds),
         queue_seconds_max=command.queue_seconds_max,
         retry=offer.retry,
+        limit_key=limit_token(sealer, at.tenant, command.limit_key),
     )
+
+
+def limit_token(sealer: Sealer, tenant: str, key: str | None) -> str | None:
+    """A limit key as it is stored: equal for equal keys of a tenant, useless for guessing."""
+    return None if key is None else sealer.label_token(tenant, LIMIT_KEY, key)
 
 
 def idempotent_terms(command: SubmitJob) -> dict[str, Any]:
@@ -52,6 +60,7 @@ def idempotent_terms(command: SubmitJob) -> dict[str, Any]:
         "delay_seconds": command.delay_seconds,
         "timeout_seconds": command.timeout_seconds,
         "queue_seconds_max": command.queue_seconds_max,
+        "limit_key": command.limit_key,
         "unique": unique and [unique.key, unique.scope, unique.until, unique.on_conflict],
         "cache": None if command.cache else False,
     }

@@ -21,7 +21,9 @@ from command_api.accounts.users import Users
 from command_api.handlers.bulk_jobs import BulkJobsHandler
 from command_api.handlers.manage_users import ManageUsersHandler
 from command_api.handlers.receive_upload import ReceiveUploadHandler
+from command_api.handlers.set_limit import SetLimitHandler
 from command_api.handlers.steer_job import SteerJobHandler
+from command_api.handlers.steer_queue import SteerQueueHandler
 from command_api.handlers.steer_workflow import SteerWorkflowHandler
 from command_api.handlers.submit_job import SubmitJobHandler
 from command_api.handlers.submit_workflow import SubmitWorkflowHandler
@@ -181,6 +183,8 @@ def _handlers(
         ),
         steer_workflow=SteerWorkflowHandler(repository, clock),
         bulk_jobs=BulkJobsHandler(repository, sealer, clock),
+        steer_queue=SteerQueueHandler(repository, clock),
+        set_limit=SetLimitHandler(repository, sealer, clock),
         receive_upload=ReceiveUploadHandler(repository, sealer, clock),
         manage_users=ManageUsersHandler(accounts.administration),
     )

@@ -38,6 +38,16 @@ class Links:
             "cancel": f"{self._commands}/bulk/{bulk_id}/cancel",
         }
 
+    @property
+    def queues(self) -> str:
+        """Where the queues are seen."""
+        return f"{self._queries}/queues"
+
+    @property
+    def limits(self) -> str:
+        """Where the limits are seen."""
+        return f"{self._queries}/limits"
+
     def of_job(self, job_id: UUID) -> dict[str, str]:
         """Everything one can do with a job."""
         seen = self.job(job_id)

@@ -59,5 +59,7 @@ get_current_user = Authenticated()
 CurrentUser = Annotated[Caller, Depends(get_current_user)]
 Client = Annotated[Caller, Depends(Authenticated(Role.CLIENT))]
 """Who may have jobs; refuses auditors, who change nothing."""
+Operator = Annotated[Caller, Depends(Authenticated(Role.OPERATOR))]
+"""Who steers the tenant's queues and limits."""
 Administrator = Annotated[Caller, Depends(Authenticated(Role.ADMIN))]
 """Who manages users."""

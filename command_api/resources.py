@@ -9,7 +9,9 @@ from command_api.accounts.users import Users
 from command_api.handlers.bulk_jobs import BulkJobsHandler
 from command_api.handlers.manage_users import ManageUsersHandler
 from command_api.handlers.receive_upload import ReceiveUploadHandler
+from command_api.handlers.set_limit import SetLimitHandler
 from command_api.handlers.steer_job import SteerJobHandler
+from command_api.handlers.steer_queue import SteerQueueHandler
 from command_api.handlers.steer_workflow import SteerWorkflowHandler
 from command_api.handlers.submit_job import SubmitJobHandler
 from command_api.handlers.submit_workflow import SubmitWorkflowHandler
@@ -37,6 +39,8 @@ class Handlers:
     submit_workflow: SubmitWorkflowHandler
     steer_workflow: SteerWorkflowHandler
     bulk_jobs: BulkJobsHandler
+    steer_queue: SteerQueueHandler
+    set_limit: SetLimitHandler
     receive_upload: ReceiveUploadHandler
     manage_users: ManageUsersHandler
 

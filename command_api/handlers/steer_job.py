@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from command_api.access import origin, require, require_job
-from command_api.commands import Asked, CancelJob, RetryJob
+from command_api.commands import Asked, CancelJob, ReprioritiseJob, RetryJob
 from command_api.uniqueness import Uniqueness
 from events.contracts.subjects import cancel_subject
 from events.contracts.values import JobStatus, Origin
@@ -31,7 +31,7 @@ class SteeredJob:
 
 
 class SteerJobHandler:
-    """Handles CancelJob and RetryJob."""
+    """Handles CancelJob, ReprioritiseJob and RetryJob."""
 
     def __init__(
         self, repository: Repository, unique: Uniqueness, broker: Broker, clock: Clock
@@ -46,6 +46,12 @@ class SteerJobHandler:
         steered = await self._change(command, command.job_id, Job.cancel)
         self._broker.ring(cancel_subject(str(command.job_id)))
         return steered
+
+    async def reprioritise(self, command: ReprioritiseJob) -> SteeredJob:
+        """Change its priority; raises Forbidden, JobNotFound, JobIsFinal, JobNotWaiting, …."""
+        return await self._change(
+            command, command.job_id, lambda job, at: job.reprioritise(command.priority, at)
+        )
 
     async def retry(self, command: RetryJob) -> SteeredJob:
         """Queue it again; raises Forbidden, JobNotFound, JobIsFinal, JobNotUnique, …."""

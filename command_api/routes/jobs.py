@@ -6,8 +6,22 @@ import structlog
 from fastapi import APIRouter, Response
 
 from command_api.answers import job_accepted
-from command_api.bodies import JobAccepted, JobBody, OutputInputBody, UploadInputBody
-from command_api.commands import CancelJob, JobInput, OutputInput, RetryJob, SubmitJob, UploadInput
+from command_api.bodies import (
+    JobAccepted,
+    JobBody,
+    JobChangeBody,
+    OutputInputBody,
+    UploadInputBody,
+)
+from command_api.commands import (
+    CancelJob,
+    JobInput,
+    OutputInput,
+    ReprioritiseJob,
+    RetryJob,
+    SubmitJob,
+    UploadInput,
+)
 from command_api.principals import Client
 from command_api.requests import IdempotencyKeyHeader
 from command_api.routes.lean_route import LeanRoute
@@ -61,6 +75,19 @@ async def retry_job(job_id: UUID, caller: Client) -> Response:
     """Queue a failed or cancelled job again, with fresh attempts."""
     command = RetryJob(principal=caller.principal, request_id=caller.request_id, job_id=job_id)
     job = await caller.resources.handlers.steer_job.retry(command)
+    return job_accepted(job, caller.resources.links)
+
+
+@router.patch("/{job_id}", status_code=202, response_model=JobAccepted)
+async def change_job(job_id: UUID, body: JobChangeBody, caller: Client) -> Response:
+    """Let a job that waits go before or after others."""
+    command = ReprioritiseJob(
+        principal=caller.principal,
+        request_id=caller.request_id,
+        job_id=job_id,
+        priority=body.priority,
+    )
+    job = await caller.resources.handlers.steer_job.reprioritise(command)
     return job_accepted(job, caller.resources.links)
 
 

@@ -238,16 +238,13 @@ class Job(Aggregate):
         changed = self.priority if self.priority != self.submitted_priority else None
         self.trigger_event(facts.JobReopened, priority=changed, **origin.fields())
 
-    def reprioritise(self, priority: int, origin: Origin) -> bool:
-        """Let it go before or after others; returns whether that is anything new."""
+    def reprioritise(self, priority: int, origin: Origin) -> None:
+        """Let it go before or after others, as long as it has not started."""
         if self.status.is_final:
             raise JobIsFinal(f"The job has already {_ended(self.status)}.", status=self.status)
         if self.status not in WAITING:
             raise JobNotWaiting(status=self.status)
-        if priority == self.priority:
-            return False
         self.trigger_event(facts.JobReprioritised, priority=priority, **origin.fields())
-        return True
 
     def refuse_outcome(self, lease: int, outcome: str, worker: str, origin: Origin) -> None:
         """Put on record that a late outcome came and changed nothing."""

@@ -54,10 +54,8 @@ class Limit(Aggregate):
             **origin.fields(),
         )
 
-    def set(self, bounds: Bounds, origin: Origin) -> bool:
-        """Let this be the limit; returns whether that is anything new."""
-        if bounds == self.bounds:
-            return False
+    def set(self, bounds: Bounds, origin: Origin) -> None:
+        """Let this be the limit."""
         self.trigger_event(
             facts.LimitSet,
             scope=self.scope.value,
@@ -67,7 +65,6 @@ class Limit(Aggregate):
             per_seconds=bounds.per_seconds,
             **origin.fields(),
         )
-        return True
 
     def remove(self, origin: Origin) -> None:
         """Let there be no such limit."""
