@@ -93,7 +93,11 @@ async def test_a_tools_patience_is_pinned_when_the_job_is_accepted(
     ("body", "field"),
     [
         ({"run_at": "2020-01-01T00:00:00Z"}, "run_at"),
-        ({"run_at": (datetime.now(UTC) - timedelta(seconds=1)).isoformat()}, "run_at"),
+        pytest.param(
+            {"run_at": (datetime.now(UTC) - timedelta(seconds=1)).isoformat()},
+            "run_at",
+            id="a moment ago",
+        ),
         ({"run_at": "2030-01-01T00:00:00"}, "run_at"),
         ({"run_at": "tomorrow"}, "run_at"),
         ({"run_at": "2999-01-01T00:00:00Z"}, "run_at"),
