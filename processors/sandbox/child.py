@@ -35,7 +35,9 @@ from processors.tools.base import BadOutput, ToolCrashed, ToolLimits, ToolProces
 from processors.tools.registry import Registry, ToolNotFound, ToolUnavailable
 from processors.tools.stacks import stack_of
 
-PROGRESS_SECONDS_MIN = 0.05
+PROGRESS_PER_SECOND_MAX = 20
+PROGRESS_AT_ONCE_MAX = 20
+"""A few quick steps are all told; a flood is not."""
 EXIT_DONE, EXIT_FAILED = 0, 70
 STDOUT, STDERR = 1, 2
 LOG_FORMAT = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
@@ -167,7 +169,8 @@ class _Channel:
     def __init__(self, channel: socket) -> None:
         self._channel = channel
         self._lock = threading.Lock()
-        self._next_progress = 0.0
+        self._words = float(PROGRESS_AT_ONCE_MAX)
+        self._counted_at = time.monotonic()
 
     def receive(self) -> ToolRun:
         return receive_order(self._channel).run()
@@ -178,7 +181,10 @@ class _Channel:
 
     def progress(self, fraction: float, message: str) -> None:
         now = time.monotonic()
-        if now >= self._next_progress:
-            self._next_progress = now + PROGRESS_SECONDS_MIN
+        gained = (now - self._counted_at) * PROGRESS_PER_SECOND_MAX
+        self._words = min(self._words + gained, PROGRESS_AT_ONCE_MAX)
+        self._counted_at = now
+        if self._words >= 1:
+            self._words -= 1
             bounded = min(max(fraction, 0.0), 1.0)
             self.send(ProgressFrame(progress=bounded, message=message[:MESSAGE_LENGTH_MAX]))
