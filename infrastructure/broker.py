@@ -60,8 +60,11 @@ class NotConnected(errors.Error):
 class Listening:
     """A subscription of a Broker; it outlives every connection."""
 
-    def __init__(self, subject: str, group: str, callback: Callback) -> None:
+    def __init__(
+        self, subject: str, group: str, callback: Callback, ended: "Callable[[Listening], None]"
+    ) -> None:
         self.subject = subject
+        self._ended = ended
         self._group = group
         self._callback = callback
         self._subscription: Subscription | None = None
@@ -82,6 +85,7 @@ class Listening:
     async def unsubscribe(self) -> None:
         """Hear no more."""
         self._is_to_attach = False
+        self._ended(self)
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
             try:
@@ -179,7 +183,7 @@ class Broker:
         shares the messages among all subscribers of that group.
         """
         callback = _put_into(to) if isinstance(to, asyncio.Queue) else to
-        listening = Listening(subject, group, callback)
+        listening = Listening(subject, group, callback, self._forget)
         self._listening.append(listening)
         if self._client is not None:
             await listening.attach(self._client)
@@ -192,6 +196,10 @@ class Broker:
             return _answer(self.connected)
 
         return Check(probe, critical=critical)
+
+    def _forget(self, listening: Listening) -> None:
+        if listening in self._listening:
+            self._listening.remove(listening)
 
     async def _connect(self) -> None:
         client = await connect(self._settings, self._name)

@@ -107,6 +107,14 @@ class BlobMissing(QueryError):
     CODE = "OUTPUT_UNREADABLE"
 
 
+class TooManyStreams(QueryError):
+    """Too many streams are open already; close one, or try again later."""
+
+    STATUS = 429
+    CODE = "TOO_MANY_STREAMS"
+    IS_TRANSIENT = True
+
+
 class Forbidden(QueryError):
     """Your role may not see this."""
 

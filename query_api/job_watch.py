@@ -36,6 +36,11 @@ class JobWatch:
         self.wake = asyncio.Event()
         self._is_ending = False
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the process wants to end, and nobody is told anything more."""
+        return self._is_ending
+
     def poke(self) -> None:
         """Rows may have changed: look soon."""
         if self._watchers:

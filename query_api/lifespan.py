@@ -29,12 +29,14 @@ from query_api.history import History
 from query_api.job_watch import POLL_SECONDS as LOOK_SECONDS
 from query_api.job_watch import JobWatch
 from query_api.links import Links
+from query_api.live_progress import LiveProgress
 from query_api.live_status import LiveStatus
 from query_api.positions import POLL_SECONDS, AppliedPositions
 from query_api.queries import jobs, projections
 from query_api.reader import Reader, create_read_engine
 from query_api.resources import Resources
 from query_api.settings import QueryApiSettings
+from query_api.streams import Streams
 
 REDIS_SECONDS_MAX: Final = 0.25
 CLOSE_SECONDS_MAX: Final = 5.0
@@ -79,6 +81,8 @@ async def opened(settings: QueryApiSettings, clock: Clock) -> AsyncIterator[Reso
             positions=positions,
             watch=watch,
             live=LiveStatus(redis),
+            progress=LiveProgress(broker),
+            streams=Streams(),
             blobs=blobs,
             broker=broker,
             redis=redis,

@@ -37,6 +37,7 @@ class Links:
         path = f"{PREFIX}/jobs/{job_id}"
         seen = f"{self.query_url}{path}"
         links = {"self": seen, "events": f"{seen}/events", "report": f"{seen}/report"}
+        links["stream"] = f"{seen}/stream"
         if not JobStatus(status).is_final:
             links["cancel"] = f"{self.command_url}{path}/cancel"
         elif status != JobStatus.SUCCEEDED:

@@ -18,9 +18,11 @@ from query_api.attempt_logs import AttemptLogs
 from query_api.history import History
 from query_api.job_watch import JobWatch
 from query_api.links import Links
+from query_api.live_progress import LiveProgress
 from query_api.live_status import LiveStatus
 from query_api.positions import AppliedPositions
 from query_api.reader import Reader
+from query_api.streams import Streams
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Resources:
     positions: AppliedPositions
     watch: JobWatch
     live: LiveStatus
+    progress: LiveProgress
+    streams: Streams
     blobs: BlobStore
     broker: Broker
     redis: Redis

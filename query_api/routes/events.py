@@ -5,20 +5,19 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from query_api.event_views import event_view
 from query_api.principals import CurrentUser
 from query_api.queries import timeline
-from query_api.queries.timeline import EventRow
 from query_api.rendering import Rendered, reads
 from query_api.resources import WithResources
 from query_api.routes.parameters import POSITION_MAX, JobId, MinPosition
 from query_api.sealed import SealedText
 from query_api.seeing import visible_job
-from query_api.views import EventPage, EventView
+from query_api.views import EventPage
 from query_api.waiting import read_at_least
 
 EVENTS_DEFAULT: Final = 200
 EVENTS_MAX: Final = 1_000
-MESSAGE: Final = "message"
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -49,19 +48,3 @@ async def list_events(
         next_after=rows[-1].version if len(answer.found) > limit else None,
     )
     return Rendered(page).answer(request, answer.position)
-
-
-def event_view(row: EventRow, text: SealedText) -> EventView:
-    """One event, with its sealed text opened."""
-    details = row.details
-    if MESSAGE in details:
-        details = {**details, MESSAGE: text.message(details[MESSAGE])}
-    return EventView(
-        position=row.position,
-        version=row.version,
-        topic=row.topic,
-        actor=row.actor,
-        occurred_at=row.occurred_at,
-        recorded_at=row.recorded_at,
-        details=details,
-    )

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from query_api.attempt_logs import KeptLog
 from query_api.errors import AttemptLogNotFound
+from query_api.event_views import event_view
 from query_api.job_report import attempts_of
 from query_api.job_views import job_detail_view
 from query_api.principals import CurrentUser
@@ -15,7 +16,6 @@ from query_api.queries import timeline
 from query_api.queries.timeline import EventRow
 from query_api.rendering import Rendered, reads
 from query_api.resources import WithResources
-from query_api.routes.events import event_view
 from query_api.routes.parameters import JobId, MinPosition
 from query_api.sealed import SealedText
 from query_api.seeing import visible_job

@@ -38,6 +38,7 @@ TABLE = {
     "/api/v1/jobs/{job_id}/events": Access(is_of_a_job=True),
     "/api/v1/jobs/{job_id}/outputs/{name}": Access(is_of_a_job=True),
     "/api/v1/jobs/{job_id}/report": Access(is_of_a_job=True),
+    "/api/v1/jobs/{job_id}/stream": Access(is_of_a_job=True),
     "/api/v1/tools": Access(),
     "/api/v1/tools/{tool}": Access(),
     "/api/v1/stats/overview": Access(TENANT_ONLY),

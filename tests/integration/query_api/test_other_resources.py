@@ -189,6 +189,7 @@ async def test_projections_tell_how_far_behind_they_are(
     assert answer.json()["head"] == position + 1
     lags = {each["name"]: each["lag"] for each in answer.json()["items"]}
     assert lags == {
+        "bulk_operations": 1,
         "job_counters": 1,
         "job_summary": 1,
         "job_timeline": 1,
