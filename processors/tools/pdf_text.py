@@ -7,20 +7,18 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pypdfium2
-import pypdfium2.raw
 
 from processors.tools.base import (
-    InputFile,
     NoText,
     OutputFile,
-    PasswordRequired,
     ToolInput,
     ToolResult,
     TooManyPages,
 )
-from processors.tools.documents import PAGES_MAX, check_whole, page_indexes
+from processors.tools.documents import PAGES_MAX, page_indexes
 from processors.tools.filenames import output_name
 from processors.tools.parsing import parsing
+from processors.tools.pdfium_documents import opened
 
 PAGE_BREAK = "\f"
 
@@ -29,7 +27,7 @@ def extracted(input_data: ToolInput, ranges: str) -> ToolResult:
     """A UTF-8 file with the text of the pages that are asked for."""
     path = input_data.folder / "text.txt"
     has_text = False
-    with parsing(), closing(_opened(input_data.files[0])) as document:
+    with parsing(), closing(opened(input_data.files[0])) as document:
         indexes = page_indexes(ranges, len(document))
         if len(indexes) > PAGES_MAX:
             raise TooManyPages(f"These are {len(indexes)} pages; {PAGES_MAX} are allowed.")
@@ -42,16 +40,6 @@ def extracted(input_data: ToolInput, ranges: str) -> ToolResult:
         raise NoText
     name = output_name(input_data.files, ".txt")
     return ToolResult((OutputFile(name, path, "text/plain"),))
-
-
-def _opened(file: InputFile) -> pypdfium2.PdfDocument:
-    check_whole(file)
-    try:
-        return pypdfium2.PdfDocument(file.path)
-    except pypdfium2.PdfiumError as error:
-        if getattr(error, "err_code", None) == pypdfium2.raw.FPDF_ERR_PASSWORD:
-            raise PasswordRequired from None
-        raise
 
 
 def _texts(document: pypdfium2.PdfDocument, indexes: list[int]) -> Iterator[str]:

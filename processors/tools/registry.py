@@ -25,6 +25,7 @@ from processors.tools.image_cropper import ImageCropper
 from processors.tools.image_optimizer import ImageOptimizer
 from processors.tools.image_resizer import ImageResizer
 from processors.tools.image_watermark import ImageWatermark
+from processors.tools.images_to_pdf import ImagesToPdf
 from processors.tools.markdown_to_html import MarkdownToHtml
 from processors.tools.markdown_to_pdf import MarkdownToPdf
 from processors.tools.media_info import MediaInfo
@@ -36,10 +37,12 @@ from processors.tools.pdf_encrypter import PdfEncrypter
 from processors.tools.pdf_merger import PdfMerger
 from processors.tools.pdf_rotator import PdfRotator
 from processors.tools.pdf_splitter import PdfSplitter
+from processors.tools.pdf_to_images import PdfToImages
 from processors.tools.pdf_to_text import PdfToText
 from processors.tools.programs import path_of
 from processors.tools.qr_maker import QrMaker
 from processors.tools.subtitle_converter import SubtitleConverter
+from processors.tools.svg_to_image import SvgToImage
 from processors.tools.table_converter import TableConverter
 
 ENTRY_POINT_GROUP = "magictoolbox.tools"
@@ -63,6 +66,7 @@ BUILT_INS: tuple[type[AnyTool], ...] = (
     MarkdownToHtml,
     MarkdownToPdf,
     MediaInfo,
+    ImagesToPdf,
     MetadataStripper,
     NoOp,
     PdfCompressor,
@@ -71,9 +75,11 @@ BUILT_INS: tuple[type[AnyTool], ...] = (
     PdfMerger,
     PdfRotator,
     PdfSplitter,
+    PdfToImages,
     PdfToText,
     QrMaker,
     SubtitleConverter,
+    SvgToImage,
     TableConverter,
 )
 
