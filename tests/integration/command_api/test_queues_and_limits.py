@@ -76,7 +76,7 @@ async def test_a_queue_has_a_proper_name(client: httpx.AsyncClient, operator: He
         ("POST", "/queues/bulk/pause"),
         ("POST", "/queues/bulk/resume"),
         ("PUT", "/limits"),
-        ("DELETE", f"/limits/{uuid4()}"),
+        pytest.param("DELETE", f"/limits/{uuid4()}", id="DELETE-a limit"),
     ],
 )
 async def test_a_client_steers_no_queue(
