@@ -3,8 +3,9 @@
 from command_api.commands import Asked
 from command_api.errors import Forbidden
 from events.contracts.values import Origin
-from events.domain.errors import JobNotFound, WorkflowNotFound
+from events.domain.errors import JobNotFound, ScheduleNotFound, WorkflowNotFound
 from events.domain.job import Job
+from events.domain.schedule import Schedule, ScheduleStatus
 from events.domain.workflow import Workflow
 from infrastructure.clock import Clock
 from infrastructure.principals import Principal, Role
@@ -37,6 +38,14 @@ def require_workflow(principal: Principal, workflow: Workflow) -> None:
     is_seen = is_own or principal.role.allows(Role.OPERATOR)
     if workflow.tenant != principal.tenant or not is_seen:
         raise WorkflowNotFound
+
+
+def require_schedule(principal: Principal, schedule: Schedule) -> None:
+    """Raise ScheduleNotFound unless it is there, and the principal may steer it."""
+    is_own = schedule.owner == owner_id(principal)
+    may = schedule.tenant == principal.tenant and (is_own or principal.role.allows(Role.OPERATOR))
+    if not may or schedule.status is ScheduleStatus.DELETED:
+        raise ScheduleNotFound
 
 
 def origin(command: Asked, command_id: str, clock: Clock, *, began: str | None = None) -> Origin:

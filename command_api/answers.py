@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from command_api.bodies import BulkAccepted, JobAccepted, ToolProcessResponse
 from command_api.handlers.bulk_jobs import AcceptedBulk
+from command_api.handlers.manage_schedules import FiredJob
 from command_api.handlers.set_limit import SteeredLimit
 from command_api.handlers.steer_job import SteeredJob
 from command_api.handlers.steer_queue import SteeredQueue
@@ -95,6 +96,12 @@ def limit_accepted(limit: SteeredLimit, links: Links) -> Response:
         limit_id=limit.limit_id, position=limit.position, links={"limits": links.limits}
     )
     return _json(body, 202, {"Location": links.limits, POSITION: str(limit.position)})
+
+
+def fired_job(job: FiredJob, links: Links) -> Response:
+    """The receipt of a job that a schedule submitted."""
+    submitted = SubmittedJob(job.job_id, job.position, job.status, is_repeat=job.is_repeat)
+    return job_accepted(submitted, links)
 
 
 def process_accepted(job: SubmittedJob, links: Links, waited: int) -> Response:

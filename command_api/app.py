@@ -10,7 +10,18 @@ from command_api.lifespan import opened
 from command_api.links import PREFIX
 from command_api.problems import TABLE
 from command_api.readiness import checks
-from command_api.routes import auth, bulk, jobs, limits, queues, tools, uploads, users, workflows
+from command_api.routes import (
+    auth,
+    bulk,
+    jobs,
+    limits,
+    queues,
+    schedules,
+    tools,
+    uploads,
+    users,
+    workflows,
+)
 from command_api.settings import CommandApiSettings
 from infrastructure.clock import Clock, SystemClock
 from infrastructure.health import Readiness
@@ -29,6 +40,7 @@ TAGS: Final = (
     {"name": "jobs", "description": "Submit by reference, cancel, try again."},
     {"name": "workflows", "description": "Steps that wait for each other, and batches."},
     {"name": "queues", "description": "Stop and go, and how much may run at once."},
+    {"name": "schedules", "description": "Jobs by a plan."},
     {"name": "users", "description": "The people of a tenant."},
 )
 # In the order in which they are tried: the busiest first.
@@ -42,6 +54,7 @@ ROUTERS: Final = (
     workflows.router,
     queues.router,
     limits.router,
+    schedules.router,
 )
 
 

@@ -50,6 +50,12 @@ class OutputNotFound(NotFound):
     code = "OUTPUT_NOT_FOUND"
 
 
+class InvalidSchedule(DomainError):
+    """The schedule makes no sense."""
+
+    code = "INVALID_SCHEDULE"
+
+
 class RunAtPast(DomainError):
     """The time to run lies in the past."""
 

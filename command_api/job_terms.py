@@ -41,7 +41,7 @@ def job_request(
         labels=text,
         label_tokens=[sealer.label_token(at.tenant, *label) for label in sorted(labels.items())],
         attempts_max=offer.attempts_max,
-        timeout_seconds=_timeout_seconds(command, offer.timeout_seconds),
+        timeout_seconds=timeout_within(command.timeout_seconds, offer.timeout_seconds),
         queue_seconds_max=command.queue_seconds_max,
         retry=offer.retry,
         limit_key=limit_token(sealer, at.tenant, command.limit_key),
@@ -80,14 +80,15 @@ def _run_at(command: SubmitJob, now: datetime) -> datetime | None:
     return run_at
 
 
-def _timeout_seconds(command: SubmitJob, most: float) -> float:
-    if command.timeout_seconds is None:
+def timeout_within(wanted: float | None, most: float) -> float:
+    """How long an attempt may run; raises TimeoutTooLong."""
+    if wanted is None:
         return most
-    if command.timeout_seconds > most:
+    if wanted > most:
         message = f"The tool runs for at most {most:g} seconds."
         detail = {"field": "timeout_seconds", "message": message, "code": TimeoutTooLong.code}
         raise TimeoutTooLong(errors=[detail])
-    return command.timeout_seconds
+    return wanted
 
 
 def _detail(field: str, refused: type[RunAtPast | RunAtTooFar]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from command_api.accounts.refresh_tokens import RefreshTokens
 from command_api.accounts.tenants import Tenants
 from command_api.accounts.users import Users
 from command_api.handlers.bulk_jobs import BulkJobsHandler
+from command_api.handlers.manage_schedules import ManageSchedulesHandler
 from command_api.handlers.manage_users import ManageUsersHandler
 from command_api.handlers.receive_upload import ReceiveUploadHandler
 from command_api.handlers.set_limit import SetLimitHandler
@@ -44,6 +45,7 @@ from events.contracts.subjects import LOG_APPENDED
 from events.store.introductions import introduced_tools
 from events.store.log import PostgresLog
 from events.store.repository import Repository, open_repository
+from events.store.scheduled_jobs import ScheduledJobs
 from events.store.sealing import Sealer
 from infrastructure.blobs.base import BlobStore
 from infrastructure.blobs.location import blob_store_at
@@ -186,6 +188,14 @@ def _handlers(
         steer_queue=SteerQueueHandler(repository, clock),
         set_limit=SetLimitHandler(repository, sealer, clock),
         receive_upload=ReceiveUploadHandler(repository, sealer, clock),
+        manage_schedules=ManageSchedulesHandler(
+            repository,
+            ScheduledJobs(repository, log, sealer),
+            KeyRing(log, sealer),
+            tools,
+            sealer,
+            clock,
+        ),
         manage_users=ManageUsersHandler(accounts.administration),
     )
 

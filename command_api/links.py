@@ -48,6 +48,16 @@ class Links:
         """Where the limits are seen."""
         return f"{self._queries}/limits"
 
+    def schedule(self, schedule_id: UUID) -> str:
+        """Where the schedule is seen."""
+        return f"{self._queries}/schedules/{schedule_id}"
+
+    def of_schedule(self, schedule_id: UUID) -> dict[str, str]:
+        """Everything one can do with a schedule."""
+        steered = f"{self._commands}/schedules/{schedule_id}"
+        steps = {step: f"{steered}/{step}" for step in ("pause", "resume", "fire")}
+        return {"self": self.schedule(schedule_id), "change": steered, **steps}
+
     def of_job(self, job_id: UUID) -> dict[str, str]:
         """Everything one can do with a job."""
         seen = self.job(job_id)

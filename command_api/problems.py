@@ -31,6 +31,8 @@ STATUS_OF: Final[Mapping[type[domain.DomainError], HTTPStatus]] = {
     domain.JobNotWaiting: HTTPStatus.CONFLICT,
     domain.QueueIsPaused: HTTPStatus.CONFLICT,
     domain.QueueIsNotPaused: HTTPStatus.CONFLICT,
+    domain.ScheduleIsActive: HTTPStatus.CONFLICT,
+    domain.ScheduleIsPaused: HTTPStatus.CONFLICT,
     domain.ResultExpired: HTTPStatus.GONE,
     domain.WorkflowIsFinal: HTTPStatus.CONFLICT,
     domain.WorkflowIsNotFinal: HTTPStatus.CONFLICT,

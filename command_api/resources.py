@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from command_api.accounts.logins import Logins
 from command_api.accounts.users import Users
 from command_api.handlers.bulk_jobs import BulkJobsHandler
+from command_api.handlers.manage_schedules import ManageSchedulesHandler
 from command_api.handlers.manage_users import ManageUsersHandler
 from command_api.handlers.receive_upload import ReceiveUploadHandler
 from command_api.handlers.set_limit import SetLimitHandler
@@ -42,6 +43,7 @@ class Handlers:
     steer_queue: SteerQueueHandler
     set_limit: SetLimitHandler
     receive_upload: ReceiveUploadHandler
+    manage_schedules: ManageSchedulesHandler
     manage_users: ManageUsersHandler
 
 

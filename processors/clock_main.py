@@ -7,7 +7,10 @@ from typing import Final
 
 from events.contracts.bulk import BulkCancelled, BulkRequested
 from events.contracts.subjects import LOG_APPENDED, events_of
+from events.store.log import PostgresLog
 from events.store.repository import Repository, open_repository
+from events.store.scheduled_jobs import ScheduledJobs
+from events.store.sealing import Sealer
 from infrastructure.blobs.location import blob_store_at
 from infrastructure.broker import Broker
 from infrastructure.leadership import Leadership
@@ -66,7 +69,16 @@ async def build(settings: Settings) -> AsyncIterator[Running]:
     )
     blobs = blob_store_at(settings)
     lead = Leadership(settings.dsn, Role.PROCESSORS, NAME)
-    clock = ClockService(lead, PostgresSweeps(settings.dsn), repository, blobs, settings, wake=wake)
+    schedules = ScheduledJobs(repository, PostgresLog(pool), Sealer(settings))
+    clock = ClockService(
+        lead,
+        PostgresSweeps(settings.dsn),
+        repository,
+        blobs,
+        settings,
+        schedules=schedules,
+        wake=wake,
+    )
     loop = ServiceLoop(
         clock, wake=wake, idle_seconds=IDLE_SECONDS, pause_seconds_max=PAUSE_SECONDS_MAX
     )

@@ -16,8 +16,10 @@ from events.contracts.values import JobStatus, Origin
 from events.domain.aggregate import Aggregate
 from events.domain.errors import DomainError
 from events.domain.job import Job
+from events.domain.schedule import CATCH_UP_MAX, Schedule
 from events.domain.upload import Upload
 from events.store.repository import Repository, StreamConflict
+from events.store.scheduled_jobs import KeyErased, ScheduledJobs
 from infrastructure import metrics
 from infrastructure.blobs.base import BlobError, BlobStore, checked_key
 from infrastructure.clock import Clock, SystemClock
@@ -57,6 +59,7 @@ class ClockService:
         blobs: BlobStore,
         settings: ClockSettings,
         *,
+        schedules: ScheduledJobs,
         wake: asyncio.Event | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -66,6 +69,7 @@ class ClockService:
         self._repository = repository
         self._blobs = blobs
         self._settings = settings
+        self._schedules = schedules
         self._wake = Wake(wake or asyncio.Event())
         self._clock = clock or SystemClock()
         self._watch = SilenceWatch(settings.lease_seconds, settings.lease_seconds / 2)
@@ -121,6 +125,7 @@ class ClockService:
             results=await self._each(self._expire_result, found.results),
             uploads=await self._each(self._expire_upload, found.uploads),
             waits=await self._each(self._expire_wait, found.waits),
+            scheduled=await self._each(self._fire, found.schedules),
         )
         await self._tidy()
         # A full batch that came to nothing is not tried again at once: the tables lag behind.
@@ -186,6 +191,30 @@ class ClockService:
             await self._delete([upload.file.blob_key])
         return self._told("upload_expired", upload)
 
+    async def _fire(self, schedule_id: UUID) -> bool:
+        """Submit what a schedule owes, each time with its own append."""
+        is_done = False
+        for _ in range(CATCH_UP_MAX):
+            try:
+                schedule = await self._repository.load(Schedule, schedule_id)
+                job = await self._take(schedule)
+            except (DomainError, StreamConflict) as error:
+                log.debug("fact_skipped", id=str(schedule_id), reason=type(error).__name__)
+                break
+            is_done = self._told("schedule_fired" if job else "schedule_skipped", schedule)
+        return is_done
+
+    async def _take(self, schedule: Schedule) -> Job | None:
+        try:
+            return await self._schedules.take(schedule, _origin(schedule, self._clock))
+        except KeyErased:
+            # Nobody can read what it would submit; it must not come up again and again.
+            log.warning("schedule_erased", id=str(schedule.id))
+            await self._change(
+                Schedule, schedule.id, lambda gone: gone.delete(_origin(gone, self._clock))
+            )
+            raise
+
     async def _change(
         self, kind: type[A], aggregate_id: UUID, decide: Callable[[A], object]
     ) -> A | None:
@@ -226,8 +255,9 @@ class ClockService:
             await self._sweeps.tidy(LEFTOVER_LEASE_AGE)
 
 
-def _origin(aggregate: Job | Upload, clock: Clock) -> Origin:
+def _origin(aggregate: Job | Schedule | Upload, clock: Clock) -> Origin:
     """What every event of the clock says of itself."""
+    # Each job of a schedule walks on its own; so it is told apart by what it comes from.
     request = aggregate.correlation_id if isinstance(aggregate, Job) else str(aggregate.id)
     return Origin(
         tenant=aggregate.tenant,

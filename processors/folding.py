@@ -13,6 +13,7 @@ from uuid import UUID
 from events.contracts import job as facts
 from events.contracts import limit as limits
 from events.contracts import queue as queue_facts
+from events.contracts import schedule as schedules
 from events.contracts import upload as uploads
 from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
@@ -144,6 +145,13 @@ class Folding:
             limits.LimitRemoved.TOPIC: self._limit_removed,
             queue_facts.QueuePaused.TOPIC: self._queue_paused,
             queue_facts.QueueResumed.TOPIC: self._queue_resumed,
+            schedules.ScheduleCreated.TOPIC: self._schedule_waits,
+            schedules.ScheduleChanged.TOPIC: self._schedule_waits,
+            schedules.ScheduleResumed.TOPIC: self._schedule_waits,
+            schedules.ScheduleFired.TOPIC: self._schedule_waits,
+            schedules.ScheduleSkipped.TOPIC: self._schedule_waits,
+            schedules.SchedulePaused.TOPIC: self._schedule_rests,
+            schedules.ScheduleDeleted.TOPIC: self._schedule_rests,
         }
 
     def to_look_up(self, rows: Sequence[RecordedRow]) -> list[UUID]:
@@ -257,6 +265,16 @@ class Folding:
 
     def _upload_expired(self, row: RecordedRow, fact: uploads.UploadExpired) -> None:
         self.changes.drop_upload(row.originator_id)
+
+    def _schedule_waits(self, row: RecordedRow, fact: Any) -> None:
+        if fact.next_at is None:
+            self._schedule_rests(row, fact)
+        else:
+            at = datetime.fromisoformat(fact.next_at)
+            self.changes.set_timer(Timer.SCHEDULE, row.originator_id, at)
+
+    def _schedule_rests(self, row: RecordedRow, fact: AnyFact) -> None:
+        self.changes.drop_timer(Timer.SCHEDULE, row.originator_id)
 
     def _may_wait(self, job: WaitingJob, since: datetime) -> None:
         if job.queue_seconds_max is not None:

@@ -23,6 +23,7 @@ from projectors.projections.counters import JobCounters, OutcomeCounters
 from projectors.projections.job import JOB_FACTS, JobRow
 from projectors.projections.job_summary import JobSummary
 from projectors.projections.job_timeline import JobTimeline
+from projectors.projections.schedule_summary import ScheduleSummary
 from projectors.projections.tool_catalogue import ToolCatalogue
 from projectors.rows import KeyedRows, Rows, RowsChanged
 from projectors.statements import Write
@@ -49,7 +50,7 @@ class Group:
         self._jobs = JobSummary()
         self.projections: Sequence[Projection] = (
             *(self._jobs, JobTimeline(), ToolCatalogue(), BulkOperations()),
-            *(JobCounters(), OutcomeCounters()),
+            *(JobCounters(), OutcomeCounters(), ScheduleSummary()),
         )
         self._folds: dict[type[AnyFact], list[Fold]] = {}
         for projection in self.projections:

@@ -23,6 +23,7 @@ from query_api.routes import (
     outputs,
     projections,
     reports,
+    schedules,
     stats,
     tools,
 )
@@ -36,6 +37,7 @@ DESCRIPTION: Final = (
 )
 TAGS: Final = (
     {"name": "jobs", "description": "Jobs, their outputs and their history."},
+    {"name": "schedules", "description": "Jobs by a plan, and when they come next."},
     {"name": "tools", "description": "What can be done with files."},
     {"name": "stats", "description": "The tenant's jobs in numbers."},
     {"name": "projections", "description": "How far the read models are."},
@@ -48,6 +50,7 @@ ROUTERS: Final = (
     outputs.router,
     reports.router,
     job_stream.router,
+    schedules.router,
     tools.router,
     bulk.router,
     stats.router,

@@ -51,6 +51,13 @@ class BulkNotFound(QueryError):
     CODE = "BULK_NOT_FOUND"
 
 
+class ScheduleNotFound(QueryError):
+    """There is no such schedule."""
+
+    STATUS = 404
+    CODE = "SCHEDULE_NOT_FOUND"
+
+
 class ToolNotFound(QueryError):
     """There is no such tool."""
 

@@ -52,6 +52,18 @@ class Links:
             links["cancel"] = f"{self.command_url}{path}/cancel"
         return links
 
+    def schedule(self, schedule_id: UUID, status: str) -> dict[str, str]:
+        """A schedule, and the commands that its status allows."""
+        path = f"{PREFIX}/schedules/{schedule_id}"
+        steered = f"{self.command_url}{path}"
+        step = "resume" if status == "paused" else "pause"
+        return {
+            "self": f"{self.query_url}{path}",
+            "change": steered,
+            "fire": f"{steered}/fire",
+            step: f"{steered}/{step}",
+        }
+
     def output(self, job_id: UUID, name: str) -> str:
         """The bytes of one output."""
         return f"{self.query_url}{PREFIX}/jobs/{job_id}/outputs/{quote(name, safe='')}"

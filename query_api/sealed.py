@@ -31,6 +31,10 @@ class SealedText:
         """A file's name as it is shown."""
         return self.name(sealed) or ERASED
 
+    def schedule_name(self, sealed: str) -> str:
+        """What a schedule is called."""
+        return self._open("schedule name", sealed) or ERASED
+
     def message(self, sealed: str | None) -> str | None:
         """What went wrong."""
         return self._open("message", sealed)

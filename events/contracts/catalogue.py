@@ -6,7 +6,17 @@ lookup imports whatever module a row names; this one knows only what stands here
 
 from eventsourcing.utils import register_topic
 
-from events.contracts import bulk, job, limit, queue, reservation, tool, upload, workflow
+from events.contracts import (
+    bulk,
+    job,
+    limit,
+    queue,
+    reservation,
+    schedule,
+    tool,
+    upload,
+    workflow,
+)
 from events.contracts.fact import AnyFact
 
 FACTS: tuple[type[AnyFact], ...] = (
@@ -31,6 +41,13 @@ FACTS: tuple[type[AnyFact], ...] = (
     queue.QueueResumed,
     reservation.KeyReserved,
     reservation.KeyTakenOver,
+    schedule.ScheduleCreated,
+    schedule.ScheduleChanged,
+    schedule.SchedulePaused,
+    schedule.ScheduleResumed,
+    schedule.ScheduleFired,
+    schedule.ScheduleSkipped,
+    schedule.ScheduleDeleted,
     tool.ToolIntroduced,
     tool.ToolOffered,
     upload.UploadReceived,

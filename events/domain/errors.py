@@ -38,6 +38,30 @@ class UploadNotFound(NotFound):
     code = "UPLOAD_NOT_FOUND"
 
 
+class ScheduleNotFound(NotFound):
+    """There is no such schedule."""
+
+    code = "SCHEDULE_NOT_FOUND"
+
+
+class ScheduleIsPaused(DomainError):
+    """The schedule is paused already."""
+
+    code = "SCHEDULE_IS_PAUSED"
+
+
+class ScheduleIsActive(DomainError):
+    """The schedule is not paused."""
+
+    code = "SCHEDULE_IS_ACTIVE"
+
+
+class ScheduleNotDue(DomainError):
+    """No time of the schedule has come."""
+
+    code = "SCHEDULE_NOT_DUE"
+
+
 class JobIsFinal(DomainError):
     """The job has already ended."""
 

@@ -84,6 +84,19 @@ class Client:
             lambda headers: _object(self._http.post(url, json=body, headers=headers | key))
         )
 
+    def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Give a command that makes something; however often it has to be tried, it makes one."""
+        key = {"Idempotency-Key": str(uuid4())}
+        url = f"{self._commands}{path}"
+        return self._asked(
+            lambda headers: _object(self._http.post(url, json=dict(body), headers=headers | key))
+        )
+
+    def delete(self, path: str) -> dict[str, Any]:
+        """End something."""
+        url = f"{self._commands}{path}"
+        return self._asked(lambda headers: _object(self._http.delete(url, headers=headers)))
+
     def process(
         self, tool: str, files: Sequence[Path], options: Mapping[str, Any]
     ) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 import typer
 
-from infrastructure.cli import jobs, submit, tools
+from infrastructure.cli import jobs, schedules, submit, tools
 
 PANEL = "Client"
 
 
 def register(app: typer.Typer) -> None:
-    """Add `submit`, `jobs` and `tools`."""
+    """Add `submit`, `jobs`, `schedules` and `tools`."""
     app.command("submit", rich_help_panel=PANEL)(submit.submit)
     app.add_typer(jobs.app, name="jobs", rich_help_panel=PANEL)
+    app.add_typer(schedules.app, name="schedules", rich_help_panel=PANEL)
     app.add_typer(tools.app, name="tools", rich_help_panel=PANEL)

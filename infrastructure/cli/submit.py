@@ -43,7 +43,7 @@ def submit(
     arguments that make no sense; 3 when the platform refuses; 4 when it cannot be reached.
     """
     with open_client(data_dir) as client:
-        options = typed_options(option or [], lambda: _schema(client, tool))
+        options = options_of(client, tool, option or [])
         accepted = client.process(tool, files or [], options)
         if not wait and output is None:
             _show_accepted(accepted, as_json)
@@ -66,6 +66,11 @@ def finish(client: Client, job_id: str, output: Path | None, as_json: bool) -> N
         for each in paths or [each["url"] for each in job["outputs"]]:
             print(each)
     require_success(job)
+
+
+def options_of(client: Client, tool: str, given: list[str]) -> dict[str, Any]:
+    """`key=value` as the tool wants it; see `typed_options`."""
+    return typed_options(given, lambda: _schema(client, tool))
 
 
 def typed_options(given: list[str], schema: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
 from events.contracts.values import FileRef, JobStatus, Origin, SealedText
 from events.domain.job import WAITING, Failure, Job, JobRequest
+from events.domain.schedule import Missed, Plan, Schedule, Template
 from events.domain.tool import Offer, Tool
 from events.domain.upload import Upload
 from events.store.codec import Codec
@@ -124,6 +125,29 @@ class Histories:
             tool.offer(offer, self.origin("platform"))
         return facts_of(tool)
 
+    def schedule(self) -> list[AnyFact]:
+        """A schedule that is fired, passed over, changed, paused and perhaps deleted."""
+        origin = self.origin(self.random.choice(TENANTS))
+        template = Template("no-op", SealedText("s1.options"), label_tokens=("a", "b"))
+        plan = Plan("*/5 * * * *", "Europe/Vienna", self.random.choice(list(Missed)))
+        schedule = Schedule.create(self.new_id(), SealedText("s1.name"), plan, template, origin)
+        for _ in range(self.random.randrange(8)):
+            self.now += timedelta(minutes=self.random.randrange(12))
+            at, chance = self.origin(schedule.tenant), self.random.random()
+            if schedule.is_paused:
+                schedule.resume(at)
+            elif schedule.next_at and schedule.next_at <= at.at:
+                schedule.fire(self.new_id(), at)
+            elif chance < 0.3:
+                schedule.fire_now(self.new_id(), at)
+            elif chance < 0.6:
+                schedule.change(SealedText("s1.other"), Plan("0 * * * *"), template, at)
+            else:
+                schedule.pause(at)
+        if self.random.random() < 0.2:
+            schedule.delete(self.origin(schedule.tenant))
+        return facts_of(schedule)
+
     def upload(self) -> list[AnyFact]:
         """An upload, which no read model shows."""
         expires = self.now + timedelta(hours=1)
@@ -144,6 +168,7 @@ class Histories:
                 begun += 1
                 job, steps = self.submit(), self.random.randrange(STEPS_MAX)
                 facts += self.upload() if self.random.random() < 0.2 else []
+                facts += self.schedule() if self.random.random() < 0.1 else []
             else:
                 job, steps = alive.pop(self.random.randrange(len(alive)))
                 self.step(job)

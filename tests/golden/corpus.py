@@ -56,6 +56,7 @@ BY_NAME: dict[str, Any] = {
     "steps": [STEP],
     "labels": None,
     "unavailable_reason": None,
+    "template": {"tool": "no-op", "options": "s1.b3B0aW9ucw", "label_tokens": ["a", "b"]},
     "retry_at": "2026-11-23T12:31:00+00:00",
     "filter": {
         "statuses": ["failed"],

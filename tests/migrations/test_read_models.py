@@ -12,6 +12,7 @@ from projectors.read_models import (
     counters,
     job_summary,
     job_timeline,
+    schedule_summary,
     tool_catalogue,
 )
 from projectors.read_models.schema import metadata, physical_name, physical_table
@@ -24,6 +25,7 @@ READ_MODELS = (
     bulk_operations.bulk_operations,
     counters.job_counters,
     counters.outcome_counters,
+    schedule_summary.schedule_summary,
 )
 
 COLUMNS = """

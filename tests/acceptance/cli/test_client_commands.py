@@ -240,3 +240,32 @@ def test_a_platform_that_is_not_there_is_named(run: Run) -> None:
 
     assert done.returncode == EXIT_UNAVAILABLE
     assert done.stderr == "error: http://127.0.0.1:1 does not answer\n"
+
+
+def test_a_schedule_is_made_fired_steered_and_ended(run: Run) -> None:
+    made = run("schedules", "create", "Every hour", "no-op", "--cron", "0 * * * *",
+               "--time-zone", "Europe/Vienna", "-o", "seconds=0", "--json")  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    schedule = json.loads(made.stdout)["schedule_id"]
+
+    fired = run("schedules", "fire", schedule)
+    watched = run("jobs", "watch", fired.stdout.strip(), "--json")
+    shown = run("schedules", "show", schedule, "--json")
+    listed = run("schedules", "list")
+    steered = [run("schedules", step, schedule) for step in ("pause", "resume", "delete")]
+    gone = run("schedules", "show", schedule)
+
+    assert json.loads(watched.stdout)["status"] == "succeeded", watched.stderr
+    view = json.loads(shown.stdout)
+    assert (view["name"], view["time_zone"]) == ("Every hour", "Europe/Vienna")
+    assert [job["job_id"] for job in view["latest_jobs"]] == [fired.stdout.strip()]
+    assert schedule in listed.stdout
+    assert [step.returncode for step in steered] == [0, 0, 0], [step.stderr for step in steered]
+    assert gone.returncode == EXIT_REFUSED
+
+
+def test_a_cron_line_that_never_fires_is_refused_with_its_field(run: Run) -> None:
+    refused = run("schedules", "create", "Never", "no-op", "--cron", "0 0 30 2 *")
+
+    assert refused.returncode == EXIT_REFUSED
+    assert "cron" in refused.stderr

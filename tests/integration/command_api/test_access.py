@@ -21,6 +21,7 @@ CLIENT = "client"
 ADMIN = "admin"
 """Refuses everybody but administrators."""
 
+SCHEDULE = {"name": "Yearly", "cron": "0 0 1 1 *", "job": {"tool": "no-op"}}
 FILES = {"files": {"file": ("a.txt", b"text")}}
 
 
@@ -45,6 +46,12 @@ DOORS = [
     Door("POST", "/jobs/{job_id}/retry", CLIENT, {}),
     Door("POST", "/jobs/bulk", CLIENT, {"json": {"action": "retry", "filter": {}}}),
     Door("POST", "/bulk/{bulk_id}/cancel", CLIENT, {}),
+    Door("POST", "/schedules", CLIENT, {"json": SCHEDULE}),
+    Door("PATCH", "/schedules/{schedule_id}", CLIENT, {"json": {"cron": "0 * * * *"}}),
+    Door("DELETE", "/schedules/{schedule_id}", CLIENT, {}),
+    Door("POST", "/schedules/{schedule_id}/pause", CLIENT, {}),
+    Door("POST", "/schedules/{schedule_id}/resume", CLIENT, {}),
+    Door("POST", "/schedules/{schedule_id}/fire", CLIENT, {}),
     Door("POST", "/users", ADMIN, {"json": {"username": "x", "password": PASSWORD}}),
     Door("GET", "/users", ADMIN, {}),
     Door("GET", "/users/me", ANYBODY, {}),
@@ -82,8 +89,13 @@ async def ask(
     """Knock at a door, with ids of things that exist."""
     job = await client.post("/jobs", json={"tool": "no-op"}, headers=api.headers("alice"))
     job_id = job.json()["job_id"]
+    schedule = await client.post("/schedules", json=SCHEDULE, headers=api.headers("alice"))
     path = door.path.format(
-        tool="no-op", job_id=job_id, bulk_id=job_id, user_id=api.users["carl"].id
+        tool="no-op",
+        job_id=job_id,
+        bulk_id=job_id,
+        schedule_id=schedule.json()["schedule_id"],
+        user_id=api.users["carl"].id,
     )
     return await client.request(door.method, path, headers=headers, **door.request)
 
@@ -98,7 +110,7 @@ async def test_nobody_comes_in_without_a_valid_token(
     answer = await ask(api, client, door, {} if header is None else {"Authorization": header})
 
     assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHENTICATED")
-    assert await api.log.head() == head + 1, "more than the job that the test made"
+    assert await api.log.head() == head + 2, "more than the job and schedule of the test"
 
 
 @pytest.mark.parametrize("door", PROTECTED, ids=lambda door: f"{door.method} {door.path}")

@@ -25,7 +25,7 @@ TENANT_ONLY = frozenset({Role.OPERATOR, Role.ADMIN, Role.AUDITOR})
 
 @dataclass(frozen=True)
 class Access:
-    """Which roles may, and whether the route names a job."""
+    """Which roles may, and whether the route names a job, or a schedule of jobs."""
 
     roles: frozenset[Role] = frozenset(Role)
     is_of_a_job: bool = False
@@ -39,6 +39,8 @@ TABLE = {
     "/api/v1/jobs/{job_id}/outputs/{name}": Access(is_of_a_job=True),
     "/api/v1/jobs/{job_id}/report": Access(is_of_a_job=True),
     "/api/v1/jobs/{job_id}/stream": Access(is_of_a_job=True),
+    "/api/v1/schedules": Access(),
+    "/api/v1/schedules/{schedule_id}": Access(is_of_a_job=True),
     "/api/v1/tools": Access(),
     "/api/v1/tools/{tool}": Access(),
     "/api/v1/stats/overview": Access(TENANT_ONLY),
@@ -201,6 +203,7 @@ def routes_of(app: FastAPI) -> list[tuple[str, set[str]]]:
 def url_of(path: str, job_id: UUID) -> str:
     """The route's path with something in its gaps."""
     filled = path.removeprefix("/api/v1").replace("{job_id}", str(job_id))
+    filled = filled.replace("{schedule_id}", str(job_id))
     gaps = {"{name}": "a.webp", "{tool}": "image-converter", "{number}": "1"}
     for gap, value in gaps.items():
         filled = filled.replace(gap, value)
@@ -214,6 +217,8 @@ async def url_of_own_job(world: World, path: str) -> str:
     await world.succeed(job_id, {"a.webp": b"webp"})
     await world.wrote(job_id, 1, "said")
     bulk_id = await world.bulk(await world.user())
+    if "{schedule_id}" in path:
+        job_id = await world.schedule()
     await world.project()
     return url_of(path, job_id).replace("{bulk_id}", str(bulk_id))
 

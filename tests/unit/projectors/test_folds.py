@@ -9,6 +9,8 @@ import orjson
 from events.contracts.fact import AnyFact
 from events.contracts.values import SealedText
 from events.domain.job import Failure
+from events.domain.schedule import Plan, Schedule, Template
+from infrastructure.ids import uuid7
 from projectors.group import Group
 from projectors.projections.tool_catalogue import NEVER_OFFERED
 from tests.factories.histories import Histories, facts_of, recorded
@@ -106,6 +108,23 @@ def test_the_catalogue_shows_the_latest_offer() -> None:
     assert (offered["name"], offered["version"], offered["available"]) == ("checksum", "2", True)
     assert orjson.loads(offered["options_schema"]) == {"type": "object", "title": "v2"}
     assert offered["position"] == 3
+
+
+def test_a_schedule_shows_what_came_of_it() -> None:
+    template = Template("no-op", SealedText("s1.secret-options"))
+    plan = Plan("*/10 * * * *", "Europe/Vienna")
+    made = Schedule.create(uuid7(), SealedText("s1.name"), plan, template, origin())
+    job = uuid7()
+    made.fire(job, origin(at=NOON + timedelta(minutes=35)))
+    made.pause(origin(at=NOON + timedelta(minutes=36)))
+
+    (row,) = given(facts_of(made))["schedule_summary"]
+
+    assert (row["status"], row["next_at"], row["zone"]) == ("paused", None, "Europe/Vienna")
+    assert (row["fired"], row["passed_over"], row["last_job"]) == (1, 2, job)
+    assert row["last_fired_at"] == NOON + timedelta(minutes=35)
+    assert row["changed_at"] == NOON + timedelta(minutes=36)
+    assert orjson.loads(row["template"])["options"] == "s1.secret-options"
 
 
 def test_uploads_make_no_rows() -> None:

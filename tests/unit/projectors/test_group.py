@@ -48,7 +48,7 @@ def test_an_unknown_topic_is_skipped_where_that_is_wanted() -> None:
 def test_a_job_that_begins_with_an_unknown_fact_is_parked() -> None:
     first, second, third = history()
     strange = replace(first, topic="magictoolbox.job.teleported")
-    foreign = replace(first, topic="magictoolbox.schedule.made", position=4)
+    foreign = replace(first, topic="magictoolbox.voucher.made", position=4)
     group = Group(skip_unknown_topics=True)
 
     events = group.decode([strange, second, third, foreign])

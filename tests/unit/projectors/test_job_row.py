@@ -10,8 +10,10 @@ from events.contracts.values import SealedText
 from events.domain.job import Failure, Job
 from projectors.group import Group
 from projectors.projections.job import CHANGING, JobRow
+from projectors.projections.schedule_summary import ScheduleRow
 from projectors.projections.tool_catalogue import ToolRow
 from projectors.read_models.job_summary import job_summary
+from projectors.read_models.schedule_summary import schedule_summary
 from projectors.read_models.tool_catalogue import tool_catalogue
 from tests.factories.histories import Histories, facts_of, recorded
 from tests.fixtures.events import NOON, origin, submitted_job
@@ -55,6 +57,8 @@ def test_the_row_says_what_the_aggregate_says(seed: int) -> None:
 def test_a_row_has_the_columns_of_its_table_in_their_order() -> None:
     assert [field.name for field in fields(JobRow)] == [column.name for column in job_summary.c]
     assert [field.name for field in fields(ToolRow)] == [column.name for column in tool_catalogue.c]
+    columns = [column.name for column in schedule_summary.c]
+    assert [field.name for field in fields(ScheduleRow)] == columns
 
 
 def test_whatever_changes_after_the_submission_is_written() -> None:

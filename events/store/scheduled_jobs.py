@@ -1,0 +1,127 @@
+"""Submits the jobs of schedules: for the clock when a time has come, and for whoever wants one now.
+
+The schedule's fact and the job's first one are one append. Two who fire at once decide on the same
+version of the schedule, so one of them finds that it was done.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from events.contracts.tool import tool_id
+from events.contracts.values import Origin, SealedText
+from events.domain.errors import ScheduleNotFound, ToolNotFound
+from events.domain.job import Job, JobRequest
+from events.domain.schedule import Schedule
+from events.domain.tool import Offer, Tool
+from events.store.log import Log
+from events.store.repository import Command, LogUnavailable, Repository, Saved
+from events.store.sealing import Seal, SealBroken, Sealer, WrappedKey
+from infrastructure.ids import uuid7
+from infrastructure.postgres import UNAVAILABLE
+
+OPTIONS_FIELD: Final = "options"
+LABELS_FIELD: Final = "labels"
+
+
+class KeyErased(ScheduleNotFound):
+    """What the schedule would submit cannot be read any more."""
+
+
+class ScheduledJobs:
+    """Makes jobs from schedules."""
+
+    def __init__(self, repository: Repository, log: Log, sealer: Sealer) -> None:
+        self._repository = repository
+        self._log = log
+        self._sealer = sealer
+
+    async def take(self, schedule: Schedule, origin: Origin) -> Job | None:
+        """Submit the job of the time that is due; None if that time gets none.
+
+        Raises ScheduleNotDue, KeyErased, ToolNotFound, StreamConflict, LogUnavailable.
+        """
+        job_id = uuid7()
+        tick = schedule.fire(job_id, origin)
+        if tick is None:
+            await self._repository.save(schedule)
+            return None
+        job, key = await self._job(schedule, job_id, tick, origin)
+        await self._repository.save(schedule, job, keys=(key,))
+        return job
+
+    async def take_now(
+        self, schedule: Schedule, job_id: UUID, origin: Origin, command: Command | None = None
+    ) -> tuple[Job, Saved]:
+        """Submit a job whatever the plan says; raises the same, and CommandRepeated."""
+        schedule.fire_now(job_id, origin)
+        job, key = await self._job(schedule, job_id, None, origin)
+        saved = await self._repository.save(schedule, job, command=command, keys=(key,))
+        return job, saved
+
+    async def _job(
+        self, schedule: Schedule, job_id: UUID, tick: datetime | None, origin: Origin
+    ) -> tuple[Job, WrappedKey]:
+        theirs = await self._seal(schedule.id)
+        offer = await self._offer(schedule.template.tool)
+        seal, key = self._sealer.new_key(job_id, schedule.tenant, schedule.owner)
+        request = _request(schedule, offer, tick, lambda *text: _again(theirs, seal, *text))
+        return Job.submit(job_id, request, origin), key
+
+    async def _seal(self, schedule_id: UUID) -> Seal:
+        try:
+            wrapped = (await self._log.keys([schedule_id])).get(schedule_id)
+        except UNAVAILABLE as error:
+            raise LogUnavailable(LogUnavailable.__doc__) from error
+        if wrapped is None:
+            raise KeyErased
+        try:
+            return self._sealer.open_key(schedule_id, wrapped)
+        except SealBroken:
+            raise KeyErased from None
+
+    async def _offer(self, name: str) -> Offer:
+        tool = await self._repository.load(Tool, tool_id(name))
+        if tool.offered is None:
+            raise ToolNotFound
+        return tool.offered
+
+
+def _request(
+    schedule: Schedule,
+    offer: Offer,
+    tick: datetime | None,
+    resealed: Callable[[str, SealedText], SealedText],
+) -> JobRequest:
+    template = schedule.template
+    wanted = template.timeout_seconds or offer.timeout_seconds
+    labels: SealedText | None = None
+    if template.labels is not None:
+        labels = resealed(LABELS_FIELD, template.labels)
+    tokens: Sequence[str] = template.label_tokens
+    return JobRequest(
+        owner=schedule.owner,
+        tool=template.tool,
+        tool_version=offer.version,
+        options=resealed(OPTIONS_FIELD, template.options),
+        inputs=(),
+        queue=template.queue,
+        priority=template.priority,
+        labels=labels,
+        label_tokens=tokens,
+        attempts_max=offer.attempts_max,
+        timeout_seconds=min(wanted, offer.timeout_seconds),
+        queue_seconds_max=template.queue_seconds_max,
+        retry=offer.retry,
+        schedule=schedule.id,
+        tick=tick,
+    )
+
+
+def _again(theirs: Seal, ours: Seal, field: str, text: SealedText) -> SealedText:
+    """The same text under the job's own key."""
+    try:
+        return ours.seal(field, theirs.open(field, text))
+    except SealBroken:
+        raise KeyErased from None

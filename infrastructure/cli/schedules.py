@@ -1,0 +1,189 @@
+"""`magictoolbox schedules`: jobs that are submitted again and again, by a plan."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from infrastructure.cli.arguments import AsJson, DataDir
+from infrastructure.cli.client import Client, open_client, segment
+from infrastructure.cli.display import say, show_fields, show_json, show_table
+from infrastructure.cli.failures import told
+from infrastructure.cli.submit import options_of
+
+PAGE_SIZE_MAX: Final = 200
+
+ScheduleId = Annotated[str, typer.Argument(help="The schedule's id.", show_default=False)]
+
+app = typer.Typer(no_args_is_help=True, help="Submit jobs by a plan.")
+
+
+@app.callback()
+def group() -> None:
+    """Submit jobs by a plan."""
+
+
+@app.command("create")
+@told
+def create_schedule(
+    name: Annotated[str, typer.Argument(help="What you call it.")],
+    tool: Annotated[str, typer.Argument(help="The tool's name; see `tools list`.")],
+    cron: Annotated[
+        str, typer.Option(help="Minute, hour, day, month, day of week: `30 6 * * MON-FRI`.")
+    ],
+    time_zone: Annotated[str, typer.Option(help="Such as Europe/Vienna.")] = "UTC",
+    missed: Annotated[
+        str, typer.Option(help="Times that passed unfired: coalesce, catch_up or skip.")
+    ] = "coalesce",
+    option: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--option", metavar="KEY=VALUE", help="An option of the tool."),
+    ] = None,
+    queue: Annotated[str, typer.Option(help="In which queue its jobs wait.")] = "default",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Submit a job by a plan, from the plan's next time on."""
+    with open_client(data_dir) as client:
+        job = {"tool": tool, "options": options_of(client, tool, option or []), "queue": queue}
+        plan = {"cron": cron, "time_zone": time_zone, "missed": missed}
+        kept = client.create("/schedules", {"name": name, **plan, "job": job})
+    if as_json:
+        show_json(kept)
+        return
+    say(f"created; magictoolbox schedules show {kept['schedule_id']}")
+    print(kept["schedule_id"])
+
+
+@app.command("list")
+@told
+def list_schedules(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Schedules, newest first: your own, or the tenant's where your role sees them."""
+    with open_client(data_dir) as client:
+        schedules = _pages(client, limit)
+    if as_json:
+        show_json(schedules)
+        return
+    show_table(
+        ("SCHEDULE", "STATUS", "CRON", "ZONE", "TOOL", "NEXT", "NAME"),
+        (_row(each) for each in schedules),
+    )
+
+
+@app.command("show")
+@told
+def show_schedule(
+    schedule_id: ScheduleId, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """One schedule, with its next times and its latest jobs."""
+    with open_client(data_dir) as client:
+        schedule = client.query(f"/schedules/{segment(schedule_id)}")
+    if as_json:
+        show_json(schedule)
+        return
+    show_fields(_fields(schedule))
+    if schedule["latest_jobs"]:
+        show_table(
+            ("JOB", "STATUS", "CREATED"),
+            (
+                (job["job_id"], job["status"], _time(job["created_at"]))
+                for job in schedule["latest_jobs"]
+            ),
+        )
+
+
+@app.command("pause")
+@told
+def pause_schedule(
+    schedule_id: ScheduleId, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Let it fire no more for a while."""
+    with open_client(data_dir) as client:
+        _show(client.command(f"/schedules/{segment(schedule_id)}/pause"), as_json)
+
+
+@app.command("resume")
+@told
+def resume_schedule(
+    schedule_id: ScheduleId, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Let it fire again, from its next time on."""
+    with open_client(data_dir) as client:
+        _show(client.command(f"/schedules/{segment(schedule_id)}/resume"), as_json)
+
+
+@app.command("delete")
+@told
+def delete_schedule(
+    schedule_id: ScheduleId, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """End it; the jobs that it submitted stay."""
+    with open_client(data_dir) as client:
+        _show(client.delete(f"/schedules/{segment(schedule_id)}"), as_json)
+
+
+@app.command("fire")
+@told
+def fire_schedule(
+    schedule_id: ScheduleId, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Submit its job now, whatever its plan says."""
+    with open_client(data_dir) as client:
+        job = client.create(f"/schedules/{segment(schedule_id)}/fire", {})
+    if as_json:
+        show_json(job)
+        return
+    say(f"accepted; magictoolbox jobs watch {job['job_id']}")
+    print(job["job_id"])
+
+
+def _show(kept: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        show_json(kept)
+    else:
+        say(f"{kept['schedule_id']}: {kept['status']}")
+
+
+def _pages(client: Client, limit: int) -> list[dict[str, Any]]:
+    schedules: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while len(schedules) < limit:
+        size = min(limit - len(schedules), PAGE_SIZE_MAX)
+        page = client.query("/schedules", limit=size, cursor=cursor)
+        schedules += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    return schedules
+
+
+def _row(schedule: dict[str, Any]) -> tuple[object, ...]:
+    plan = (schedule["status"], schedule["cron"], schedule["time_zone"], schedule["tool"])
+    return (schedule["schedule_id"], *plan, _time(schedule["next_at"]), schedule["name"])
+
+
+def _fields(schedule: dict[str, Any]) -> dict[str, object]:
+    job = schedule["job"]
+    return {
+        "schedule": schedule["schedule_id"],
+        "name": schedule["name"],
+        "status": schedule["status"],
+        "plan": f"{schedule['cron']}  {schedule['time_zone']}",
+        "missed": schedule["missed"],
+        "tool": job["tool"],
+        "options": job["options"],
+        "labels": job["labels"],
+        "queue": job["queue"],
+        "next": [_time(each) for each in schedule["next_fires"]],
+        "fired": schedule["fired"],
+        "passed over": schedule["passed_over"],
+        "created": _time(schedule["created_at"]),
+        "position": schedule["position"],
+    }
+
+
+def _time(text: str | None) -> str | None:
+    return text[:19].replace("T", " ") if text else None
