@@ -6,14 +6,13 @@ nothing is looked up.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 from uuid import UUID
 
 from events.contracts import job as facts
 from events.contracts.fact import AnyFact
-from events.contracts.values import DEFAULT_QUEUE, FileRef, JobStatus, Origin, SealedText
+from events.contracts.values import FileRef, JobStatus, Origin, SealedText
 from events.domain.aggregate import Aggregate
 from events.domain.errors import (
     JobIsFinal,
@@ -25,51 +24,20 @@ from events.domain.errors import (
     ResultNotExpirable,
     StaleLease,
 )
+from events.domain.job_request import Failure, JobRequest
 from events.domain.retry_policy import RetryPolicy
 
-RETENTION_SECONDS_DEFAULT = 7 * 24 * 3600
-TIMEOUT_SECONDS_DEFAULT = 60.0
-ATTEMPTS_DEFAULT = 5
+__all__ = [
+    "QUEUE_TIMEOUT",
+    "WAITING",
+    "WORKER_LOST",
+    "Failure",
+    "Job",
+    "JobRequest",
+]
 
 WAITING_FOR_TIME = frozenset({JobStatus.SCHEDULED, JobStatus.RETRYING})
 WAITING = WAITING_FOR_TIME | {JobStatus.QUEUED}
-
-
-@dataclass(frozen=True, slots=True)
-class JobRequest:
-    """What a client asks for, after validation and sealing."""
-
-    owner: str
-    tool: str
-    tool_version: str
-    options: SealedText
-    inputs: Sequence[FileRef]
-    queue: str = DEFAULT_QUEUE
-    priority: int = 0
-    run_at: datetime | None = None
-    labels: SealedText | None = None
-    label_tokens: Sequence[str] = ()
-    attempts_max: int = ATTEMPTS_DEFAULT
-    timeout_seconds: float = TIMEOUT_SECONDS_DEFAULT
-    retention_seconds: int = RETENTION_SECONDS_DEFAULT
-    queue_seconds_max: float | None = None
-    retry: Mapping[str, Any] | None = None
-    """See `RetryPolicy.terms`."""
-    reservation: UUID | None = None
-    schedule: UUID | None = None
-    tick: datetime | None = None
-    workflow: UUID | None = None
-    step: str | None = None
-    limit_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why an attempt ended without a result."""
-
-    code: str
-    message: SealedText
-    permanent: bool
 
 
 class Job(Aggregate):
