@@ -71,7 +71,11 @@ async def test_a_schedule_is_accepted_and_its_words_are_sealed(
         ({"time_zone": "../../etc/passwd"}, "time_zone"),
         ({"missed": "never"}, "missed"),
         ({"name": ""}, "name"),
-        ({"job": {"tool": "no-op", "inputs": [{"upload_id": str(uuid4())}]}}, "job.inputs"),
+        pytest.param(
+            {"job": {"tool": "no-op", "inputs": [{"upload_id": str(uuid4())}]}},
+            "job.inputs",
+            id="an input",
+        ),
         ({"job": {"tool": "no-op", "timeout_seconds": 0}}, "job.timeout_seconds"),
         ({"job": {"tool": "no-op", "timeout_seconds": 31}}, "timeout_seconds"),
         ({"job": {"tool": "no-op", "options": {"quality": 500}}}, "quality"),
