@@ -79,24 +79,8 @@ class SimProcess:
         """Wait until its code has found out that it is dead."""
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
-    async def reach(self) -> None:
-        """Be on the way to somebody else; raises Away, or dies."""
-        await self._travel()
-        if self.weather.is_postgres_away or self._happens(self.weather.refused):
-            raise Away
-
-    async def returned(self) -> None:
-        """Be on the way back, after the effect; raises Away, or dies."""
-        await self._travel()
-        if self._happens(self.weather.answer_lost):
-            raise Away
-
-    def must_live(self) -> None:
-        """Raise CancelledError in what is left of a dead process."""
-        if not self.alive:
-            raise asyncio.CancelledError
-
-    async def _travel(self) -> None:
+    async def travel(self) -> None:
+        """Be on the way, to somebody who is always there; or die."""
         self.must_live()
         if self.dies_in is not None:
             self.dies_in -= 1
@@ -106,6 +90,23 @@ class SimProcess:
         await asyncio.sleep(self._latency())
         await self.thawed.wait()
         self.must_live()
+
+    async def reach(self) -> None:
+        """Be on the way to somebody else; raises Away, or dies."""
+        await self.travel()
+        if self.weather.is_postgres_away or self._happens(self.weather.refused):
+            raise Away
+
+    async def returned(self) -> None:
+        """Be on the way back, after the effect; raises Away, or dies."""
+        await self.travel()
+        if self._happens(self.weather.answer_lost):
+            raise Away
+
+    def must_live(self) -> None:
+        """Raise CancelledError in what is left of a dead process."""
+        if not self.alive:
+            raise asyncio.CancelledError
 
     def _latency(self) -> float:
         if self._happens(self.weather.slow):
@@ -135,6 +136,19 @@ class Port:
             await self._process.reach()
             answer = await call(*arguments, **options)
             await self._process.returned()
+            return answer
+
+        return through
+
+
+class DiskPort(Port):
+    """What lies on the machine itself: it is slow at times, and always there."""
+
+    def _through(self, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def through(*arguments: Any, **options: Any) -> Any:
+            await self._process.travel()
+            answer = await call(*arguments, **options)
+            await self._process.travel()
             return answer
 
         return through

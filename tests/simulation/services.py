@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 from uuid import UUID
 
-from events.contracts.subjects import LOG_APPENDED
+from events.contracts.subjects import LOG_APPENDED, cancel_subject
 from events.relay.publisher import Relay
 from events.store.memory import MemoryLog
 from events.store.repository import Repository
@@ -33,6 +33,10 @@ from processors.settings import ClockSettings, DispatcherSettings
 from processors.slots import Slots
 from processors.work_memory import MemoryBeats, MemorySweeps, MemoryWork
 from processors.worker import Worker
+from processors.workflow_checkpoint import MemoryWorkflowCheckpoint
+from processors.workflow_jobs import JobMaker
+from processors.workflow_manager import WorkflowManager
+from processors.workflow_tail import PlainWorkflowTail
 from projectors.announcements import Announcer
 from projectors.group import Group
 from projectors.live_feed import LiveFeed
@@ -41,7 +45,7 @@ from tests.simulation.intake import SimIntake
 from tests.simulation.nats_client import SimBroker
 from tests.simulation.nats_server import SimNats
 from tests.simulation.postgres import CheckpointsPort, LeadPort, Leads, LogEndPort, LogPort
-from tests.simulation.process import Port, SimProcess
+from tests.simulation.process import DiskPort, Port, SimProcess
 from tests.simulation.read_models import ReadModels, TablesPort
 from tests.simulation.tool import registry
 from tests.simulation.virtual_time import VirtualClock
@@ -77,6 +81,7 @@ class Outside:
     nats: SimNats
     leads: Leads
     logs: KeptLogs
+    checkpoint: MemoryWorkflowCheckpoint
     clock: VirtualClock
     folder: Path
     dice: random.Random
@@ -133,7 +138,7 @@ def start_clock(process: SimProcess, outside: Outside) -> None:
         LeadPort(process, outside.leads, "clock"),
         cast(Any, Port(process, MemorySweeps(outside.work, outside.clock))),
         _repository(process, outside, broker),
-        cast(Any, Port(process, outside.blobs)),
+        cast(Any, DiskPort(process, outside.blobs)),
         ClockSettings(lease_seconds=LEASE_SECONDS, beat_seconds=BEAT_SECONDS, sweep_seconds=0.3),
         wake=wake,
         clock=outside.clock,
@@ -142,6 +147,29 @@ def start_clock(process: SimProcess, outside: Outside) -> None:
         clock, wake=wake, idle_seconds=IDLE_SECONDS, pause_seconds_max=PAUSE_SECONDS_MAX
     )
     process.run(_woken(broker, loop, clock.hear))
+    _start_workflows(process, outside, broker)
+
+
+def _start_workflows(process: SimProcess, outside: Outside, broker: SimBroker) -> None:
+    """The manager of workflows, which lives with the clock."""
+    wake = asyncio.Event()
+    repository = _repository(process, outside, broker)
+    log, sealer = cast(Any, LogPort(process, outside.log)), Sealer(SEALING)
+    manager = WorkflowManager(
+        LeadPort(process, outside.leads, WorkflowManager.name),
+        PlainWorkflowTail(log),
+        cast(Any, Port(process, outside.checkpoint)),
+        repository,
+        cast(Any, DiskPort(process, outside.blobs)),
+        JobMaker(repository, Keys(log, sealer), sealer),
+        job_cancelled=lambda job_id: broker.ring(cancel_subject(str(job_id))),
+        wake=wake,
+        clock=outside.clock,
+    )
+    loop = ServiceLoop(
+        manager, wake=wake, idle_seconds=IDLE_SECONDS, pause_seconds_max=PAUSE_SECONDS_MAX
+    )
+    process.run(_woken(broker, loop, manager.hear))
 
 
 def start_worker(process: SimProcess, outside: Outside) -> None:
@@ -154,7 +182,7 @@ def start_worker(process: SimProcess, outside: Outside) -> None:
     beats = Port(process, MemoryBeats(outside.work, outside.log, outside.clock))
     equipment = Equipment(
         keys=Keys(cast(Any, log), Sealer(SEALING)),
-        files=Files(outside.blobs),
+        files=Files(cast(Any, DiskPort(process, outside.blobs))),
         leases=Leases(identity, cast(Any, beats), repository, BEAT_SECONDS),
         reports=reports,
         ring=broker.ring,

@@ -30,6 +30,7 @@ class LaborOptions(ToolOptions):
 
     seconds: float = 0.1
     outcome: Outcome = "succeeds"
+    outputs: int = 1
 
 
 class Labor(BaseTool[LaborOptions]):
@@ -40,7 +41,9 @@ class Labor(BaseTool[LaborOptions]):
     version = "1"
     input_formats: ClassVar[list[str]] = ["*/*"]
     output_formats: ClassVar[list[str]] = ["text/plain"]
-    limits = ToolLimits(wall_seconds=600.0, inputs_min=0, attempts_max=4)
+    limits = ToolLimits(
+        wall_seconds=600.0, inputs_min=0, inputs_max=20, outputs_max=3, attempts_max=4
+    )
     trusted = True
     Options = LaborOptions
 
@@ -51,9 +54,13 @@ class Labor(BaseTool[LaborOptions]):
             raise CorruptFile
         if options.outcome == "is_flaky" and random.random() < 0.5:
             raise Unlucky
-        path = input_data.folder / "out"
-        path.write_bytes(b"made")
-        return [OutputFile("out.txt", path, "text/plain")]
+        return [_output(input_data, number) for number in range(options.outputs)]
+
+
+def _output(input_data: ToolInput, number: int) -> OutputFile:
+    path = input_data.folder / str(number)
+    path.write_bytes(b"made")
+    return OutputFile(f"{number}.txt", path, "text/plain")
 
 
 def registry() -> Registry:

@@ -1,14 +1,15 @@
 """What is true at the end of every world."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from events.contracts import job as facts
+from events.contracts import workflow as workflows
 from events.contracts.envelope import RecordedRow
 from events.contracts.values import JobStatus
 from events.domain.job import Job
+from events.domain.workflow import Workflow
 from events.store.codec import Codec
 from processors.changes import State
 from processors.folding import Folding, Unheard
@@ -18,8 +19,6 @@ from projectors.group import Group
 from tests.simulation.read_models import GENERATION, ReadModels
 from tests.simulation.world import World
 
-ENDINGS = (facts.AttemptSucceeded, facts.AttemptFailed, facts.AttemptExpired, facts.JobCancelled)
-
 
 async def check(world: World) -> None:
     """Raise AssertionError at the first that does not hold."""
@@ -27,18 +26,52 @@ async def check(world: World) -> None:
     rows = await log.read_after(0)
     streams = await log.read_streams(list({row.originator_id for row in rows}))
     codec = Codec()
-    for job_id in world.accepted:
-        assert job_id in streams, f"the accepted job {job_id} is lost"
-        history = [codec.decode_row(row).fact for row in streams[job_id]]
-        _has_one_outcome_at_a_time(history)
-        job = world.repository.fold(Job, streams[job_id])
-        assert job.status.is_final, f"{job_id} is {job.status}"
-        assert job.attempt <= job.attempts_max
-        _expired_only_if_dead(world, history)
+    assert {*world.accepted, *world.workflows} <= streams.keys(), "what was accepted is lost"
+    jobs: list[Job] = []
+    for stream in streams.values():
+        history = [codec.decode_row(row).fact for row in stream]
+        if isinstance(history[0], facts.JobSubmitted):
+            jobs.append(world.repository.fold(Job, stream))
+            _job_went_well(world, jobs[-1], history)
+        elif isinstance(history[0], workflows.WorkflowSubmitted):
+            _workflow_went_well(world.repository.fold(Workflow, stream), history, streams)
     _stream_is_the_log(world, rows)
-    await _blobs_are_those_of_results(world)
+    _blobs_are_those_of_jobs(world, jobs)
     await _read_models_equal_a_fold(world, rows)
     await _work_equals_a_fold(world, rows)
+
+
+def _job_went_well(world: World, job: Job, history: Sequence[Any]) -> None:
+    assert job.status.is_final, f"{job.id} is {job.status}"
+    assert job.attempt <= job.attempts_max
+    assert job.status is not JobStatus.SUCCEEDED or job.outputs
+    _has_one_outcome_at_a_time(history)
+    _expired_only_if_dead(world, history)
+
+
+def _workflow_went_well(
+    workflow: Workflow, history: Sequence[Any], streams: Mapping[UUID, Any]
+) -> None:
+    """It ended once a round, each step started at most once in one, and its jobs are there."""
+    assert workflow.status.is_final
+    started: set[tuple[str, int]] = set()
+    is_open = True
+    for fact in history[1:]:
+        match fact:
+            case workflows.StepStarted():
+                assert is_open, "a step was started after the end"
+                assert (fact.step, fact.round) not in started, "a step was started twice"
+                started.add((fact.step, fact.round))
+                assert {UUID(job) for job in fact.jobs} <= streams.keys(), "a step's job is lost"
+            case workflows.WorkflowReopened():
+                assert not is_open
+                is_open = True
+            case workflows.WorkflowSucceeded() | workflows.WorkflowFailed():
+                assert is_open, "ended twice"
+                is_open = False
+            case workflows.WorkflowCancelled():
+                assert is_open, "cancelled after the end"
+                is_open = False
 
 
 def _has_one_outcome_at_a_time(history: Sequence[Any]) -> None:
@@ -91,18 +124,13 @@ def _stream_is_the_log(world: World, rows: Sequence[RecordedRow]) -> None:
         assert stream.messages[row.position].body == row.state
 
 
-async def _blobs_are_those_of_results(world: World) -> None:
-    """Outputs are promoted once: each result has its blob, and no other blob is there."""
-    wanted: Counter[str] = Counter()
-    for job_id in world.accepted:
-        job = await world.repository.load(Job, job_id)
-        wanted.update(file.blob_key for file in job.outputs)
-        if job.status is JobStatus.SUCCEEDED:
-            assert len(job.outputs) == 1
+def _blobs_are_those_of_jobs(world: World, jobs: Sequence[Job]) -> None:
+    """Outputs are promoted once: each result has its blobs, and no other blob is there."""
+    wanted = {file.blob_key for job in jobs for file in (*job.inputs, *job.outputs)}
     there = set(world.outside.blobs._blobs)
-    assert set(wanted) <= there, "a result's blob is missing"
-    if not world.dead_workers:
-        assert there == set(wanted), "a blob is left that nothing refers to"
+    assert wanted <= there, "a result's blob is missing"
+    if not world.has_killed:
+        assert there == wanted, "a blob is left that nothing refers to"
 
 
 async def _read_models_equal_a_fold(world: World, rows: Sequence[RecordedRow]) -> None:

@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any, Final, cast
 from uuid import UUID
 
-import orjson
-
 from events.contracts.values import Origin
 from events.domain.errors import DomainError
-from events.domain.job import Job, JobRequest
-from events.store.append import Answer, Command, CommandRepeated, LogUnavailable
+from events.domain.job import Job
+from events.domain.workflow import Workflow
+from events.store.append import Command, CommandRepeated, LogUnavailable
 from events.store.memory import MemoryLog
 from events.store.repository import Repository, StreamConflict
 from events.store.sealing import Sealer
 from infrastructure.blobs.memory import MemoryBlobStore
 from infrastructure.ids import uuid7
 from processors.work_memory import MemoryWork
+from processors.workflow_checkpoint import MemoryWorkflowCheckpoint
+from tests.simulation import orders
 from tests.simulation.nats_server import SimNats
 from tests.simulation.postgres import Leads, LogPort
 from tests.simulation.process import SimProcess, Weather
@@ -35,6 +36,8 @@ RESTART_SECONDS_MAX: Final = 2.0
 OUTAGE_SECONDS_MAX: Final = 4.0
 FREEZE_SECONDS_MAX: Final = 6.0
 PAUSE_SECONDS_MAX: Final = 1.2
+WORKFLOWS: Final = 0.25
+"""How much of what is asked for is a workflow."""
 
 
 class Unsettled(AssertionError):
@@ -58,8 +61,12 @@ class World:
     folder: Path
     accepted: list[UUID] = field(default_factory=list)
     """The jobs of which a client was told that they are accepted."""
+    workflows: list[UUID] = field(default_factory=list)
+    """The same of workflows."""
     dead_workers: set[str] = field(default_factory=set)
     """Workers that were killed or frozen, by identity."""
+    has_killed: bool = False
+    """Whether some process was killed: what it had begun to store may be left."""
     faults: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -74,6 +81,7 @@ class World:
             nats=SimNats(random.Random(self.seed + 1)),
             leads=Leads(),
             logs=KeptLogs(),
+            checkpoint=MemoryWorkflowCheckpoint(),
             clock=clock,
             folder=self.folder,
             dice=random.Random(self.seed + 2),
@@ -140,6 +148,9 @@ class World:
         behind = self.outside.work.position, self.outside.models.position
         if any(position < head for position in behind) or self.outside.work.jobs:
             return False
+        for workflow_id in self.workflows:
+            if not (await self.repository.load(Workflow, workflow_id)).status.is_final:
+                return False
         events = self.outside.nats.streams.get("EVENTS")
         return events is not None and events.last == head
 
@@ -158,6 +169,7 @@ class World:
         process = SimProcess(place.kind, random.Random(self.dice.random()), self.weather)
         place.process = process
         self._everybody.append(process)
+        process.on_death.append(self._note_kill)
         STARTS[place.kind](process, self.outside)
         if place.kind == "worker":
             identity = process.name.removeprefix("worker ")
@@ -167,6 +179,9 @@ class World:
         """What was recorded, and when."""
         rows = await self.outside.log.read_after(0)
         return [(row.topic, row.recorded_at.isoformat()) for row in rows]
+
+    def _note_kill(self) -> None:
+        self.has_killed = self.has_killed or not self._is_over
 
     def _note_death(self, worker: str) -> None:
         if not self._is_over:
@@ -178,51 +193,50 @@ class World:
         for _ in range(self.dice.randint(1, 7)):
             await asyncio.sleep(self.dice.uniform(0.0, PAUSE_SECONDS_MAX))
             await self._submit()
-            if self.dice.random() < 0.3:
-                await self._meddle(self.dice.choice(self.accepted))
+            if self.accepted and self.dice.random() < 0.3:
+                await self._meddle(Job, self.dice.choice(self.accepted))
+            if self.workflows and self.dice.random() < 0.2:
+                await self._meddle(Workflow, self.dice.choice(self.workflows))
 
     async def _submit(self) -> None:
+        tenant = self.dice.choice(TENANTS)
+        if self.dice.random() < WORKFLOWS:
+            self.workflows.append(await self._accepted(tenant, orders.workflow(self.dice)))
+        else:
+            self.accepted.append(await self._accepted(tenant, orders.job(self.dice)))
+
+    async def _accepted(self, tenant: str, order: orders.Order) -> UUID:
         """Ask until there is an answer, as a client with an idempotency key does."""
-        job_id, tenant = uuid7(), self.dice.choice(TENANTS)
-        command = Command(uuid7(), tenant, b"the same", job_id)
-        options = {
-            "seconds": self.dice.choice([0.0, 0.3, 3.0, 6.0]),
-            "outcome": self.dice.choice(["succeeds", "succeeds", "is_flaky", "is_corrupt"]),
-        }
+        aggregate_id = uuid7()
+        command = Command(uuid7(), tenant, b"the same", aggregate_id)
         while True:
-            seal, key = Sealer(SEALING).new_key(job_id, tenant, "user:1")
-            request = JobRequest(
-                owner="user:1",
-                tool="labor",
-                tool_version="1",
-                options=seal.seal("options", orjson.dumps(options).decode()),
-                inputs=(),
-                attempts_max=self.dice.choice([1, 4]),
-                timeout_seconds=60.0,
-            )
-            job = Job.submit(job_id, request, self._origin(tenant))
+            seal, key = Sealer(SEALING).new_key(aggregate_id, tenant, "user:1")
+            aggregate = order(aggregate_id, seal, self._origin(tenant))
             try:
-                await self.repository.save(job, command=command, keys=[key])
+                await self.repository.save(aggregate, command=command, keys=[key])
             except LogUnavailable:
                 await asyncio.sleep(0.1)
                 continue
-            except CommandRepeated as repeated:
-                self._same(repeated.answer, job_id)
-            self.accepted.append(job_id)
-            return
+            except CommandRepeated:
+                # The answer to an earlier try was lost.
+                pass
+            return aggregate_id
 
-    def _same(self, answer: Answer, job_id: UUID) -> None:
-        assert answer.originator_id == job_id
-
-    async def _meddle(self, job_id: UUID) -> None:
-        """Call a job off, or try it again; what is not possible is refused."""
+    async def _meddle(self, kind: type[Job] | type[Workflow], aggregate_id: UUID) -> None:
+        """Call something off, or try it again; what is not possible is refused."""
         verb = self.dice.choice(["cancel", "reopen"])
 
-        def decide(job: Job) -> None:
-            getattr(job, verb)(self._origin(job.tenant))
+        def decide(aggregate: Job | Workflow) -> None:
+            origin = self._origin(aggregate.tenant)
+            if verb == "cancel":
+                aggregate.cancel(origin)
+            elif isinstance(aggregate, Job):
+                aggregate.reopen(origin)
+            else:
+                aggregate.reopen(None, origin)
 
         try:
-            await self.repository.change(Job, job_id, decide)
+            await self.repository.change(kind, aggregate_id, decide)
         except (DomainError, LogUnavailable, StreamConflict, ConnectionError):
             return
 
