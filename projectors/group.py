@@ -23,6 +23,7 @@ from projectors.projections.counters import JobCounters, OutcomeCounters
 from projectors.projections.job import JOB_FACTS, JobRow
 from projectors.projections.job_summary import JobSummary
 from projectors.projections.job_timeline import JobTimeline
+from projectors.projections.queues import Limits, QueueCounters, QueueStates
 from projectors.projections.schedule_summary import ScheduleSummary
 from projectors.projections.tool_catalogue import ToolCatalogue
 from projectors.rows import KeyedRows, Rows, RowsChanged
@@ -51,6 +52,7 @@ class Group:
         self.projections: Sequence[Projection] = (
             *(self._jobs, JobTimeline(), ToolCatalogue(), BulkOperations()),
             *(JobCounters(), OutcomeCounters(), ScheduleSummary()),
+            *(QueueCounters(), QueueStates(), Limits()),
         )
         self._folds: dict[type[AnyFact], list[Fold]] = {}
         for projection in self.projections:

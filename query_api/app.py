@@ -22,6 +22,7 @@ from query_api.routes import (
     jobs,
     outputs,
     projections,
+    queues,
     reports,
     schedules,
     stats,
@@ -40,6 +41,7 @@ TAGS: Final = (
     {"name": "schedules", "description": "Jobs by a plan, and when they come next."},
     {"name": "tools", "description": "What can be done with files."},
     {"name": "stats", "description": "The tenant's jobs in numbers."},
+    {"name": "queues", "description": "What waits, what is stopped, and what is bounded."},
     {"name": "projections", "description": "How far the read models are."},
 )
 # Fixed paths before those with parameters.
@@ -55,6 +57,7 @@ ROUTERS: Final = (
     bulk.router,
     stats.router,
     projections.router,
+    queues.router,
 )
 
 

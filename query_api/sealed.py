@@ -43,6 +43,10 @@ class SealedText:
         """What an attempt wrote."""
         return self._open("log", sealed)
 
+    def subject(self, sealed: str | None) -> str:
+        """The limit key that a limit counts."""
+        return self._open("subject", sealed) or ERASED
+
     def labels(self, sealed: str | None) -> dict[str, Any] | None:
         """The client's labels."""
         return self._object("labels", sealed)

@@ -217,6 +217,41 @@ class ToolPage(View):
     items: list[ToolView]
 
 
+class QueueView(View):
+    """A queue of the tenant."""
+
+    name: str
+    paused: bool
+    depth: int = Field(description="Jobs that could run and do not yet.")
+    running: int
+    scheduled: int
+    retrying: int
+    oldest_at: datetime | None = Field(description="Since when the oldest of `depth` waits.")
+
+
+class QueuePage(View):
+    """Every queue, by name."""
+
+    items: list[QueueView]
+
+
+class LimitView(View):
+    """A limit of the tenant."""
+
+    limit_id: UUID
+    scope: str
+    name: str | None = Field(description="The tool or limit key; null: all of them, or each.")
+    concurrency: int | None
+    rate: int | None
+    per_seconds: float | None
+
+
+class LimitPage(View):
+    """Every limit, by scope."""
+
+    items: list[LimitView]
+
+
 class ToolStats(View):
     """The jobs of one tool."""
 

@@ -65,6 +65,13 @@ job_summary = Table(
     Index("job_summary_newest", "tenant", "created_at", "job_id"),
     Index("job_summary_owner", "tenant", "owner", "created_at", "job_id"),
     Index("job_summary_status", "tenant", "status", "created_at", "job_id"),
+    Index(
+        "job_summary_waiting",
+        "tenant",
+        "queue",
+        "queued_at",
+        postgresql_where=text("status = 'queued'"),
+    ),
     Index("job_summary_tool", "tenant", "tool", "created_at", "job_id"),
     Index(
         "job_summary_schedule",

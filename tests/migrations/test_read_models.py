@@ -12,6 +12,7 @@ from projectors.read_models import (
     counters,
     job_summary,
     job_timeline,
+    queues,
     schedule_summary,
     tool_catalogue,
 )
@@ -26,6 +27,9 @@ READ_MODELS = (
     counters.job_counters,
     counters.outcome_counters,
     schedule_summary.schedule_summary,
+    queues.queue_counters,
+    queues.queue_states,
+    queues.limits,
 )
 
 COLUMNS = """

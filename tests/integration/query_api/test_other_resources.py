@@ -193,8 +193,12 @@ async def test_projections_tell_how_far_behind_they_are(
         "job_counters": 1,
         "job_summary": 1,
         "job_timeline": 1,
+        "limits": 1,
         "live": 0,
         "outcome_counters": 1,
+        "queue_counters": 1,
+        "queue_states": 1,
+        "schedule_summary": 1,
         "tool_catalogue": 1,
     }
     assert answer.headers["X-Applied-Position"] == str(position)
