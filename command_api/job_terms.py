@@ -13,6 +13,7 @@ from events.domain.job import JobRequest
 from events.store.sealing import Seal, Sealer
 
 OPTIONS_FIELD: Final = "options"
+SECRETS_FIELD: Final = "secrets"
 LABELS_FIELD: Final = "labels"
 LIMIT_KEY: Final = "limit key"
 """In place of a label's name, which has no space."""

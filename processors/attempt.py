@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
+from uuid import UUID
 
 import orjson
 import structlog
@@ -23,7 +24,7 @@ from prometheus_client import Counter, Histogram
 
 from events.contracts.values import FileRef, JobStatus, Origin, SealedText
 from events.domain.job import Failure, Job
-from events.store.sealing import Seal, SealBroken
+from events.store.sealing import Seal, SealBroken, secrets_id
 from infrastructure import metrics
 from processors.attempt_logs import AttemptLogs
 from processors.claims import Claim
@@ -46,6 +47,7 @@ from processors.tools.registry import AnyTool
 from processors.workspace import Workspace
 
 OPTIONS_FIELD: Final = "options"
+SECRETS_FIELD: Final = "secrets"
 MESSAGE_FIELD: Final = "message"
 KEY_PAUSE_SECONDS: Final = 0.5
 STACK_CHARACTERS_MAX: Final = 8_000
@@ -58,6 +60,12 @@ class JobErased(DocumentedError):
     """The job was erased: what it needs cannot be read any more."""
 
     CODE = "JOB_ERASED"
+
+
+class SecretGone(DocumentedError):
+    """The job's password was destroyed when the job ended; submit the job anew."""
+
+    CODE = "SECRET_GONE"
 
 
 class InternalError(DocumentedError):
@@ -163,7 +171,7 @@ class Attempt:
     # -- working --------------------------------------------------------------------------------
 
     async def _work(self) -> _Success | _Failed:
-        self._opened = seal = await self._seal()
+        self._opened = seal = await self._seal(self.job.id)
         if seal is None:
             return _Failed(JobErased(), None)
         try:
@@ -180,25 +188,38 @@ class Attempt:
 
     async def _use(self, tool: AnyTool, seal: Seal) -> _Success:
         job, equipment = self.job, self._equipment
+        options = await self._options(seal)
         if not (job.inputs or tool.output_formats or self._has_folder):
             # Nothing to keep apart, so no folder is made; it would cost more than such a run.
-            made = await self._runner.run(
-                self._tool_run(tool, seal, (), NO_FOLDER), self._progress()
-            )
-            return _Success(made, [])
+            run = self._tool_run(tool, options, (), NO_FOLDER)
+            return _Success(await self._runner.run(run, self._progress()), [])
         async with Workspace(equipment.folder) as workspace:
             workspace.make()
             inputs = await equipment.files.bring_in(job, seal, workspace)
-            run = self._tool_run(tool, seal, inputs, workspace.folder)
+            run = self._tool_run(tool, options, inputs, workspace.folder)
             made = await self._runner.run(run, self._progress())
             return _Success(made, await equipment.files.store(job, seal, made.outputs))
 
+    async def _options(self, seal: Seal) -> dict[str, Any]:
+        """All options; the secret ones lie under a key that is gone once the job has ended."""
+        options: dict[str, Any] = orjson.loads(seal.open(OPTIONS_FIELD, self.job.options))
+        if self.job.secrets is not None:
+            own = await self._seal(secrets_id(self.job.id))
+            if own is None:
+                raise SecretGone
+            options |= orjson.loads(own.open(SECRETS_FIELD, self.job.secrets))
+        return options
+
     def _tool_run(
-        self, tool: AnyTool, seal: Seal, inputs: tuple[InputFile, ...], folder: Path
+        self,
+        tool: AnyTool,
+        options: dict[str, Any],
+        inputs: tuple[InputFile, ...],
+        folder: Path,
     ) -> ToolRun:
         return ToolRun(
             tool=tool.name,
-            options=orjson.loads(seal.open(OPTIONS_FIELD, self.job.options)),
+            options=options,
             inputs=inputs,
             folder=folder,
             limits=_limits(tool, self.job),
@@ -208,10 +229,10 @@ class Attempt:
     def _progress(self) -> ProgressTold:
         return ProgressTold(self.job, self._equipment.ring)
 
-    async def _seal(self) -> Seal | None:
+    async def _seal(self, subject_id: UUID) -> Seal | None:
         while True:
             try:
-                return await self._equipment.keys.seal(self.job.id)
+                return await self._equipment.keys.seal(subject_id)
             except KeysUnavailable:
                 # The claim stands and its lease is kept: wait for Postgres, or for the end.
                 await asyncio.sleep(KEY_PAUSE_SECONDS)

@@ -68,6 +68,8 @@ class WaitingJob:
     queue_seconds_max: float | None = None
     """How long it may wait for its first start; None: for ever."""
     limit_key: str = ""
+    has_secrets: bool = False
+    """Known only within the stretch in which it was submitted; no column."""
 
     @property
     def lane(self) -> LaneKey:
@@ -124,6 +126,8 @@ class Changes:
     uploads_gone: set[UUID] = field(default_factory=set)
     timers: dict[TimerKey, datetime] = field(default_factory=dict)
     timers_gone: set[TimerKey] = field(default_factory=set)
+    secrets_gone: set[UUID] = field(default_factory=set)
+    """Jobs that came and ended within the stretch; those in `ended` lose their secrets too."""
     limits: dict[UUID, SetLimit | None] = field(default_factory=dict)
     """None: removed."""
     pauses: dict[UUID, PausedQueue | None] = field(default_factory=dict)
@@ -135,7 +139,8 @@ class Changes:
         results = len(self.results) + len(self.results_gone)
         uploads = len(self.uploads) + len(self.uploads_gone)
         timers = len(self.timers) + len(self.timers_gone)
-        return jobs + results + uploads + timers + len(self.limits) + len(self.pauses)
+        steering = len(self.limits) + len(self.pauses)
+        return jobs + results + uploads + timers + steering + len(self.secrets_gone)
 
     def enter(self, row: JobRow) -> None:
         """A job came in, or came back."""
@@ -162,6 +167,8 @@ class Changes:
         self.timers.pop((Timer.WAIT, job_id), None)
         if row is None or not row.is_first:
             self.ended.add(job_id)
+        elif row.job.has_secrets:
+            self.secrets_gone.add(job_id)
 
     def keep_result(self, job_id: UUID, expires_at: datetime) -> None:
         """Outputs exist until then."""

@@ -324,6 +324,7 @@ def waiting_job(row: RecordedRow, fact: facts.JobSubmitted) -> WaitingJob:
         timeout_seconds=fact.timeout_seconds,
         queue_seconds_max=fact.queue_seconds_max,
         limit_key=fact.limit_key or "",
+        has_secrets=fact.secrets is not None,
     )
 
 

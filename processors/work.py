@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from events.contracts.limit import LimitScope
+from events.store.sealing import secrets_id
 from infrastructure.postgres import Role
 from processors import work_statements as sql
 from processors.changes import (
@@ -231,6 +232,7 @@ def _later(changes: Changes) -> tuple[list[Any], ...]:
         [job.queue_seconds_max for job in jobs],
         [job.limit_key for job in jobs],
         [step.priority for step in changes.steps.values()],
+        [secrets_id(job_id) for job_id in (*changes.ended, *changes.secrets_gone)],
     )
 
 

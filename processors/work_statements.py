@@ -72,6 +72,8 @@ WITH moved AS (
                   WHERE state = 'running'
            UNION SELECT * FROM unnest($37::text[], $38::uuid[])) AS g (timer, subject_id)
      WHERE t.timer = g.timer AND t.subject_id = g.subject_id
+), secrets_gone AS (
+    DELETE FROM keys.subject_keys k USING moved WHERE k.subject_id = ANY($42::uuid[])
 )
 SELECT position FROM moved
 """

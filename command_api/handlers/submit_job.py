@@ -14,8 +14,9 @@ from command_api import idempotency
 from command_api.access import origin, owner_id, require
 from command_api.commands import SubmitJob
 from command_api.input_files import NAME_FIELD, InputFile, InputFiles
-from command_api.job_terms import idempotent_terms, job_request
+from command_api.job_terms import SECRETS_FIELD, idempotent_terms, job_request
 from command_api.options import canonical
+from command_api.secret_options import parted
 from command_api.tool_check import ToolCheck
 from command_api.uniqueness import Uniqueness
 from events.contracts.values import FileRef, JobStatus, Origin
@@ -31,7 +32,7 @@ from events.store.repository import (
     Repository,
     StreamConflict,
 )
-from events.store.sealing import Seal, Sealer, WrappedKey
+from events.store.sealing import Seal, Sealer, WrappedKey, secrets_id
 from infrastructure.blobs.base import BlobKey, BlobNotFound
 from infrastructure.clock import Clock
 from infrastructure.ids import uuid7
@@ -60,7 +61,7 @@ class _Draft:
 
     job_id: UUID
     request: JobRequest
-    key: WrappedKey
+    keys: tuple[WrappedKey, ...]
     recorded: Command | None
     at: Origin
 
@@ -103,11 +104,14 @@ class SubmitJobHandler:
         tool = await self._tools.check(command.tool, command.options, files)
         at = origin(command, str(recorded.id if recorded is not None else job_id), self._clock)
         seal, key = self._sealer.new_key(job_id, at.tenant, owner_id(command.principal))
+        open_ones, secrets = parted(command.options, tool.offer.options_schema)
         request = replace(
-            job_request(command, options, tool, seal, self._sealer, at),
+            job_request(command, canonical(open_ones), tool, seal, self._sealer, at),
             reservation=self._unique.reservation_id(command),
         )
-        draft = _Draft(job_id, request, key, recorded, at)
+        draft = _Draft(job_id, request, (key,), recorded, at)
+        if secrets:
+            draft = self._with_secrets(draft, canonical(secrets))
         try:
             return await self._record(draft, command, files, seal, blobs)
         except CommandRepeated as repeated:
@@ -135,12 +139,18 @@ class SubmitJobHandler:
             try:
                 with blobs.recording():
                     saved = await self._repository.save(
-                        job, *also, command=draft.recorded, keys=(draft.key,)
+                        job, *also, command=draft.recorded, keys=draft.keys
                     )
             except StreamConflict:
                 continue
             return SubmittedJob(draft.job_id, saved.position, job.status)
         raise StreamConflict(StreamConflict.__doc__)
+
+    def _with_secrets(self, draft: _Draft, secrets: str) -> _Draft:
+        (key,) = draft.keys
+        seal, own_key = self._sealer.new_key(secrets_id(draft.job_id), key.tenant, key.owner)
+        request = replace(draft.request, secrets=seal.seal(SECRETS_FIELD, secrets))
+        return replace(draft, request=request, keys=(key, own_key))
 
     async def _reserve(self, draft: _Draft, command: SubmitJob) -> Reservation | Job | None:
         key = draft.request.reservation

@@ -50,6 +50,8 @@ class JobSubmitted(FirstFact):
     """Which step of it."""
     limit_key: str | None = None
     """Blind token of the key under which it is limited together with others."""
+    secrets: str | None = None
+    """Sealed under a key of its own, which is deleted when the job ends: the secret options."""
 
 
 class AttemptStarted(Fact):

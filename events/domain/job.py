@@ -97,6 +97,7 @@ class Job(Aggregate):
             reservation=_text(request.reservation),
             schedule=_text(request.schedule),
             tick=None if request.tick is None else request.tick.isoformat(),
+            secrets=request.secrets,
             workflow=_text(request.workflow),
             step=request.step,
             limit_key=request.limit_key,
@@ -261,6 +262,7 @@ class Job(Aggregate):
         self.queue = fact.queue
         self.priority = self.submitted_priority = fact.priority
         self.options = SealedText(fact.options)
+        self.secrets = None if fact.secrets is None else SealedText(fact.secrets)
         self.inputs = [FileRef.from_json(file) for file in fact.inputs]
         self.label_tokens = fact.label_tokens
         self.attempts_max = fact.attempts_max

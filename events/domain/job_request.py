@@ -36,6 +36,7 @@ class JobRequest:
     reservation: UUID | None = None
     schedule: UUID | None = None
     tick: datetime | None = None
+    secrets: SealedText | None = None
     workflow: UUID | None = None
     step: str | None = None
     limit_key: str | None = None

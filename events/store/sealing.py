@@ -28,6 +28,15 @@ PREFIX: Final = "s1."
 TOKEN_BYTES: Final = 12
 
 
+_VERSION_BITS: Final = 0xF << 76
+_OWN_VERSION: Final = 0x8 << 76
+
+
+def secrets_id(job_id: UUID) -> UUID:
+    """The subject under whose key the secret options of a job are sealed; it ends with the job."""
+    return UUID(int=job_id.int & ~_VERSION_BITS | _OWN_VERSION)
+
+
 class SealBroken(Exception):
     """The text was not sealed with this key, or was changed."""
 

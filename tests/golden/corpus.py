@@ -118,6 +118,7 @@ LATER: tuple[Later, ...] = (
     ),
     Later(JobSubmitted, "limit_key", {"limit_key": "0123456789abcdef01234567"}),
     Later(JobReopened, "priority", {"priority": -7}),
+    Later(JobSubmitted, "secrets", {"secrets": "s1.c2VjcmV0cw"}),
 )
 """Added to at its end, never changed."""
 

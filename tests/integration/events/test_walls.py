@@ -29,6 +29,7 @@ VERBS = {
         "SELECT count(*) FROM keys.subject_keys",
         {Role.COMMAND_API, Role.QUERY_API, Role.PROCESSORS},
     ),
+    "keys delete": ("DELETE FROM keys.subject_keys", {Role.PROCESSORS}),
     "keys change": ("UPDATE keys.subject_keys SET wrapped = ''", set()),
     "accounts read": ("SELECT count(*) FROM accounts.users", {Role.COMMAND_API}),
     "accounts write": ("UPDATE accounts.users SET role = role", {Role.COMMAND_API}),
