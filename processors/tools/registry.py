@@ -31,6 +31,7 @@ from processors.tools.markdown_to_pdf import MarkdownToPdf
 from processors.tools.media_info import MediaInfo
 from processors.tools.metadata_stripper import MetadataStripper
 from processors.tools.no_op import NoOp
+from processors.tools.ocr import Ocr
 from processors.tools.pdf_compressor import PdfCompressor
 from processors.tools.pdf_decrypter import PdfDecrypter
 from processors.tools.pdf_encrypter import PdfEncrypter
@@ -69,6 +70,7 @@ BUILT_INS: tuple[type[AnyTool], ...] = (
     ImagesToPdf,
     MetadataStripper,
     NoOp,
+    Ocr,
     PdfCompressor,
     PdfDecrypter,
     PdfEncrypter,

@@ -44,6 +44,7 @@ REAL: dict[str, Case] = {
     "image-watermark": (PHOTO, JPEG, {}),
     "images-to-pdf": (PHOTO, JPEG, {"page_size": "a4"}),
     "metadata-stripper": (files.photo_jpeg(320, 240, orientation=6, gps=True), JPEG, {}),
+    "ocr": (files.simple_pdf("Some words", 1), PDF, {"output_format": "pdf"}),
     "pdf-compressor": (files.simple_pdf(pages=3), PDF, {"images": "recompress"}),
     "pdf-decrypter": (files.simple_pdf(password="x"), PDF, {"password": "x"}),
     "pdf-encrypter": (files.simple_pdf(), PDF, {"user_password": "x"}),
