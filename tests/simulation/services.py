@@ -12,6 +12,7 @@ from events.contracts.subjects import LOG_APPENDED, cancel_subject
 from events.relay.publisher import Relay
 from events.store.memory import MemoryLog
 from events.store.repository import Repository
+from events.store.scheduled_jobs import ScheduledJobs
 from events.store.sealing import Sealer
 from infrastructure.blobs.memory import MemoryBlobStore
 from infrastructure.ids import uuid7
@@ -134,12 +135,15 @@ def start_clock(process: SimProcess, outside: Outside) -> None:
     """The clock process."""
     wake = asyncio.Event()
     broker = SimBroker(process, outside.nats)
+    repository = _repository(process, outside, broker)
+    log = cast(Any, LogPort(process, outside.log))
     clock = ClockService(
         LeadPort(process, outside.leads, "clock"),
         cast(Any, Port(process, MemorySweeps(outside.work, outside.clock))),
-        _repository(process, outside, broker),
+        repository,
         cast(Any, DiskPort(process, outside.blobs)),
         ClockSettings(lease_seconds=LEASE_SECONDS, beat_seconds=BEAT_SECONDS, sweep_seconds=0.3),
+        schedules=ScheduledJobs(repository, log, Sealer(SEALING)),
         wake=wake,
         clock=outside.clock,
     )
