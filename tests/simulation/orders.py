@@ -10,6 +10,7 @@ import orjson
 from events.contracts.values import Origin
 from events.contracts.workflow import OnFailure
 from events.domain.job import Job, JobRequest
+from events.domain.schedule import Missed, Plan, Schedule, Template
 from events.domain.workflow import Workflow, WorkflowRequest
 from events.domain.workflow_plan import Join, Policy, StepInput, StepPlan, problems
 from events.store.sealing import Seal
@@ -24,7 +25,7 @@ Order = Callable[[UUID, Seal, Origin], Any]
 def job(dice: random.Random) -> Order:
     """A job."""
     options, attempts_max = _labor(dice, [0.0, 0.3, 3.0, 6.0]), dice.choice([1, 4])
-    priority = dice.choice([0, 0, 10, -10])
+    priority, patience = dice.choice([0, 0, 10, -10]), dice.choice([None, None, 2.0])
 
     def order(job_id: UUID, seal: Seal, origin: Origin) -> Job:
         request = JobRequest(
@@ -36,6 +37,7 @@ def job(dice: random.Random) -> Order:
             priority=priority,
             attempts_max=attempts_max,
             timeout_seconds=60.0,
+            queue_seconds_max=patience,
         )
         return Job.submit(job_id, request, origin)
 
@@ -57,6 +59,20 @@ def workflow(dice: random.Random) -> Order:
         assert problems(plans) == []
         request = WorkflowRequest(OWNER, plans, on_failure=on_failure)
         return Workflow.submit(workflow_id, request, origin)
+
+    return order
+
+
+def schedule(dice: random.Random) -> Order:
+    """A job for every minute."""
+    options, missed = _labor(dice, [0.0, 0.3]), dice.choice(list(Missed))
+
+    def order(schedule_id: UUID, seal: Seal, origin: Origin) -> Schedule:
+        template = Template("labor", seal.seal("options", options))
+        plan = Plan("* * * * *", "Europe/Berlin", missed)
+        return Schedule.create(
+            schedule_id, seal.seal("name", "each minute"), plan, template, origin
+        )
 
     return order
 

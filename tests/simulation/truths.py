@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from events.contracts import job as facts
+from events.contracts import schedule as schedules
 from events.contracts import workflow as workflows
 from events.contracts.envelope import RecordedRow
 from events.contracts.values import JobStatus
@@ -26,7 +27,8 @@ async def check(world: World) -> None:
     rows = await log.read_after(0)
     streams = await log.read_streams(list({row.originator_id for row in rows}))
     codec = Codec()
-    assert {*world.accepted, *world.workflows} <= streams.keys(), "what was accepted is lost"
+    accepted = {*world.accepted, *world.workflows, *world.schedules}
+    assert accepted <= streams.keys(), "what was accepted is lost"
     jobs: list[Job] = []
     for stream in streams.values():
         history = [codec.decode_row(row).fact for row in stream]
@@ -35,6 +37,8 @@ async def check(world: World) -> None:
             _job_went_well(world, jobs[-1], history)
         elif isinstance(history[0], workflows.WorkflowSubmitted):
             _workflow_went_well(world.repository.fold(Workflow, stream), history, streams)
+        elif isinstance(history[0], schedules.ScheduleCreated):
+            _ticks_have_one_job_each(history, streams)
     _stream_is_the_log(world, rows)
     _blobs_are_those_of_jobs(world, jobs)
     await _read_models_equal_a_fold(world, rows)
@@ -74,6 +78,13 @@ def _workflow_went_well(
                 is_open = False
 
 
+def _ticks_have_one_job_each(history: Sequence[Any], streams: Mapping[UUID, Any]) -> None:
+    fired = [fact for fact in history if isinstance(fact, schedules.ScheduleFired)]
+    ticks = [fact.tick for fact in fired]
+    assert len(set(ticks)) == len(ticks), "two jobs for one tick"
+    assert {UUID(fact.job) for fact in fired} <= streams.keys(), "a tick's job is lost"
+
+
 def _has_one_outcome_at_a_time(history: Sequence[Any]) -> None:
     lease, running, final = 0, False, False
     for fact in history:
@@ -90,6 +101,10 @@ def _has_one_outcome_at_a_time(history: Sequence[Any]) -> None:
             case facts.AttemptHandedBack():
                 assert (running, fact.lease) == (True, lease), "handed back by somebody else"
                 running = False
+            case facts.JobWaitExpired():
+                assert not running, "it waited while it ran"
+                assert not final, "ended twice"
+                final = True
             case facts.JobCancelled():
                 assert not final, "ended twice"
                 running, final = False, True

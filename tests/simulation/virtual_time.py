@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from unittest.mock import patch
 
-NOON: Final = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+NOON: Final = datetime(2026, 11, 23, 11, 59, 56, tzinfo=UTC)
+"""A little before it, so that a minute passes in every storm."""
 BEGIN_SECONDS: Final = 1_000.0
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from events.contracts.values import Origin
 from events.domain.errors import DomainError
 from events.domain.job import Job
+from events.domain.schedule import Schedule
 from events.domain.workflow import Workflow
 from events.store.append import Command, CommandRepeated, LogUnavailable
 from events.store.memory import MemoryLog
@@ -36,8 +37,9 @@ RESTART_SECONDS_MAX: Final = 2.0
 OUTAGE_SECONDS_MAX: Final = 4.0
 FREEZE_SECONDS_MAX: Final = 6.0
 PAUSE_SECONDS_MAX: Final = 1.2
-WORKFLOWS: Final = 0.25
-"""How much of what is asked for is a workflow."""
+WORKFLOWS: Final = 0.2
+SCHEDULES: Final = 0.1
+"""How much of what is asked for is a workflow, or a schedule."""
 
 
 class Unsettled(AssertionError):
@@ -65,6 +67,8 @@ class World:
     """The same of workflows."""
     dead_workers: set[str] = field(default_factory=set)
     """Workers that were killed or frozen, by identity."""
+    schedules: list[UUID] = field(default_factory=list)
+    """The same of schedules; they are deleted when the storm is over."""
     has_killed: bool = False
     """Whether some process was killed: what it had begun to store may be left."""
     faults: list[str] = field(default_factory=list)
@@ -102,6 +106,12 @@ class World:
         async with asyncio.timeout(STORM_SECONDS_MAX + CALM_SECONDS_MAX + OUTAGE_SECONDS_MAX):
             await asyncio.gather(self._work(), self._storm())
         self._clear_up()
+        for schedule_id in self.schedules:
+            await self.repository.change(
+                Schedule,
+                schedule_id,
+                lambda schedule: schedule.delete(self._origin(schedule.tenant)),
+            )
         await self._settled()
 
     async def end(self) -> None:
@@ -200,7 +210,10 @@ class World:
 
     async def _submit(self) -> None:
         tenant = self.dice.choice(TENANTS)
-        if self.dice.random() < WORKFLOWS:
+        chance = self.dice.random()
+        if chance < SCHEDULES:
+            self.schedules.append(await self._accepted(tenant, orders.schedule(self.dice)))
+        elif chance < SCHEDULES + WORKFLOWS:
             self.workflows.append(await self._accepted(tenant, orders.workflow(self.dice)))
         else:
             self.accepted.append(await self._accepted(tenant, orders.job(self.dice)))
