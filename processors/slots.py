@@ -38,6 +38,16 @@ class Slots:
         return self._sandboxed + self._inline
 
     @property
+    def sandboxes(self) -> tuple[int, int]:
+        """How many jobs run in sandboxes, and how many could."""
+        return self._sandboxed, self._sandboxed_max
+
+    @property
+    def beside(self) -> tuple[int, int]:
+        """How many trusted jobs run beside them, and how many could."""
+        return self._inline, self._inline_max
+
+    @property
     def free(self) -> int:
         """How many more offers there is room for."""
         sandboxes = self._sandboxed_max - self._sandboxed

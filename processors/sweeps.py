@@ -69,6 +69,7 @@ class PostgresSweeps:
         """See `Sweeps.tidy`."""
         await self._session.fetch(sql.SWEEP_LEASES, older_than)
         await self._session.fetch(sql.SWEEP_LOGS, LOGS_SWEPT_MAX)
+        await self._session.fetch(sql.SWEEP_WORKERS)
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -203,3 +203,19 @@ DELETE FROM work.attempt_logs WHERE (job_id, lease) IN (
     SELECT job_id, lease FROM work.attempt_logs WHERE expires_at <= clock_timestamp()
      ORDER BY expires_at LIMIT $1)
 """
+
+SAY_WORKER: Final = """
+INSERT INTO work.workers AS w (worker, host, process, version, isolation, is_draining, sandboxes,
+                               sandboxes_busy, inline_slots, inline_busy, started_at, seen_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp(), clock_timestamp())
+    ON CONFLICT (worker) DO UPDATE
+   SET isolation = EXCLUDED.isolation, is_draining = EXCLUDED.is_draining,
+       sandboxes_busy = EXCLUDED.sandboxes_busy, inline_busy = EXCLUDED.inline_busy,
+       seen_at = EXCLUDED.seen_at
+"""
+
+FORGET_WORKER: Final = "DELETE FROM work.workers WHERE worker = $1"
+
+SWEEP_WORKERS: Final = """
+DELETE FROM work.workers WHERE seen_at < clock_timestamp() - interval '1 hour'
+"""

@@ -20,6 +20,7 @@ from infrastructure.health import Check, CheckFailed
 from processors.attempt import Attempt, Ending, Equipment
 from processors.claims import Claims
 from processors.intake import Delivery, Intake
+from processors.presence import Doing, Presence, Register
 from processors.sandbox.run import Runner
 from processors.slots import Slots
 
@@ -42,6 +43,7 @@ class Worker:
         equipment: Equipment,
         runners: list[Runner],
         offer_tools: Callable[[], Awaitable[int]],
+        register: Register,
         drain_seconds: float,
     ) -> None:
         self.intake = Intake(broker, lambda: slots.free, self._take)
@@ -51,6 +53,7 @@ class Worker:
         self._equipment = equipment
         self._runners = runners
         self._offer_tools = offer_tools
+        self._presence = Presence(register, equipment.reports.worker, self._doing)
         self._drain_seconds = drain_seconds
         self._draining = asyncio.Event()
         self._handling: set[asyncio.Task[None]] = set()
@@ -78,7 +81,8 @@ class Worker:
         beating = asyncio.create_task(self._equipment.leases.run(), name="leases")
         offering = asyncio.create_task(self._offer_until_told(), name="tool_offers")
         taking = asyncio.create_task(self.intake.run(), name="intake")
-        background = [beating, offering]
+        showing = asyncio.create_task(self._presence.run(), name="presence")
+        background = [beating, offering, showing]
         try:
             await self._until_draining(taking, beating)
             await self._drain(taking)
@@ -87,6 +91,7 @@ class Worker:
             for task in (*background, *self._handling):
                 task.cancel()
             await asyncio.gather(*background, *self._handling, taking, return_exceptions=True)
+            await self._presence.leave()
             await listening.unsubscribe()
             for runner in self._runners:
                 await runner.stop()
@@ -101,6 +106,18 @@ class Worker:
         for task in vital:
             if task.done():
                 task.result()
+
+    def _doing(self) -> Doing:
+        sandboxed, sandboxes = self._slots.sandboxes
+        inline, inline_max = self._slots.beside
+        return Doing(
+            isolation=self._runners[0].isolation.level,
+            is_draining=self._draining.is_set(),
+            sandboxes=sandboxes,
+            sandboxes_busy=sandboxed,
+            inline_slots=inline_max,
+            inline_busy=inline,
+        )
 
     async def _offer_until_told(self) -> None:
         while True:
@@ -154,6 +171,7 @@ class Worker:
     async def _drain(self, taking: asyncio.Task[None]) -> None:
         self.intake.close()
         self._claims.is_closed = True
+        self._presence.changed()
         log.info("worker_draining", running=len(self._running))
         await asyncio.gather(taking, return_exceptions=True)
         await self._finish(self._drain_seconds)

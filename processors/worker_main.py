@@ -34,6 +34,7 @@ from processors.files import Files
 from processors.keys import Keys
 from processors.lease import Leases, PostgresBeats
 from processors.offers import ToolOffers
+from processors.presence import PostgresRegister
 from processors.reports import Reports
 from processors.sandbox.demands import unmet
 from processors.sandbox.inline import InlineRunner
@@ -133,6 +134,7 @@ def _worker(
         equipment,
         [sandbox, inline] if inline else [sandbox],
         offer_tools=lambda: ToolOffers(repository, identity, clock).offer(registry),
+        register=PostgresRegister(pool),
         drain_seconds=settings.drain_seconds,
     )
 

@@ -27,6 +27,7 @@ from query_api.routes import (
     schedules,
     stats,
     tools,
+    workers,
 )
 from query_api.settings import QueryApiSettings
 
@@ -56,6 +57,7 @@ ROUTERS: Final = (
     tools.router,
     bulk.router,
     stats.router,
+    workers.router,
     projections.router,
     queues.router,
 )

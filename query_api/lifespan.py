@@ -37,6 +37,7 @@ from query_api.reader import Reader, create_read_engine
 from query_api.resources import Resources
 from query_api.settings import QueryApiSettings
 from query_api.streams import Streams
+from query_api.workers import Workers
 
 REDIS_SECONDS_MAX: Final = 0.25
 CLOSE_SECONDS_MAX: Final = 5.0
@@ -83,6 +84,7 @@ async def opened(settings: QueryApiSettings, clock: Clock) -> AsyncIterator[Reso
             live=LiveStatus(redis),
             progress=LiveProgress(broker),
             streams=Streams(),
+            workers=Workers(pool),
             blobs=blobs,
             broker=broker,
             redis=redis,

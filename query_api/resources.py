@@ -23,6 +23,7 @@ from query_api.live_status import LiveStatus
 from query_api.positions import AppliedPositions
 from query_api.reader import Reader
 from query_api.streams import Streams
+from query_api.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Resources:
     live: LiveStatus
     progress: LiveProgress
     streams: Streams
+    workers: Workers
     blobs: BlobStore
     broker: Broker
     redis: Redis

@@ -278,6 +278,31 @@ class OverviewView(View):
     last_24_hours: OutcomeStats
 
 
+class WorkerView(View):
+    """A worker, as it said last."""
+
+    worker: str = Field(description="Its identity, new at each start.")
+    host: str
+    process: int
+    version: str
+    isolation: str = Field(description="Of its sandbox: L0 none … L3 whole.")
+    status: str = Field(description="`working` or `draining`.")
+    slots: int
+    used: int
+    free: int
+    sandboxes: int = Field(description="Slots for tools that need a sandbox.")
+    sandboxes_used: int
+    jobs: list[UUID] = Field(description="Of your tenant; new ones show after a beat.")
+    started_at: datetime
+    seen_at: datetime
+
+
+class WorkerPage(View):
+    """Every worker that is there, oldest first."""
+
+    items: list[WorkerView]
+
+
 class ProjectionView(View):
     """How far one projection is."""
 

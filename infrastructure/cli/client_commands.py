@@ -2,7 +2,7 @@
 
 import typer
 
-from infrastructure.cli import jobs, schedules, submit, tools
+from infrastructure.cli import jobs, schedules, submit, tools, workers
 
 PANEL = "Client"
 
@@ -13,3 +13,4 @@ def register(app: typer.Typer) -> None:
     app.add_typer(jobs.app, name="jobs", rich_help_panel=PANEL)
     app.add_typer(schedules.app, name="schedules", rich_help_panel=PANEL)
     app.add_typer(tools.app, name="tools", rich_help_panel=PANEL)
+    app.add_typer(workers.app, name="workers", rich_help_panel=PANEL)

@@ -27,6 +27,7 @@ from processors.files import Files
 from processors.keys import Keys
 from processors.lease import Leases
 from processors.offers import ToolOffers
+from processors.presence import MemoryRegister
 from processors.ready import JetStreamReady
 from processors.reports import Reports
 from processors.sandbox.inline import InlineRunner
@@ -200,6 +201,7 @@ def start_worker(process: SimProcess, outside: Outside) -> None:
         equipment,
         [runner],
         offer_tools=lambda: ToolOffers(repository, identity, outside.clock).offer(TOOLS),
+        register=cast(Any, Port(process, MemoryRegister())),
         drain_seconds=5.0,
     )
     process.name = f"worker {identity}"

@@ -202,6 +202,18 @@ def test_dead_letters_are_counted_and_tried_again_in_bulk(run: Run, platform: Pl
         assert yard.facts(job_id).count("reopened") == 1
 
 
+def test_the_workers_are_shown_with_what_they_do(run: Run, platform: Platform) -> None:
+    shown = run("workers", "list")
+    (worker,) = json.loads(run("workers", "list", "--json").stdout)
+
+    assert shown.returncode == 0, shown.stderr
+    assert worker["worker"] in shown.stdout
+    assert worker["process"] == platform.pid("worker-1")
+    assert worker["status"] == "working"
+    assert worker["used"] + worker["free"] == worker["slots"] > 0
+    assert worker["isolation"].startswith("L")
+
+
 def test_a_bad_option_is_named(run: Run, tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(photo_jpeg())

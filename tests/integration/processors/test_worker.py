@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from events.contracts.job import AttemptStarted
 from events.contracts.subjects import READY_STREAM, ready_subject
@@ -199,6 +200,27 @@ async def test_a_worker_that_leaves_hands_back_what_it_cannot_finish(
     await floor.worker()
     job = await floor.until_status(job, SUCCEEDED)
     assert (job.attempt, job.lease) == (1, 2)
+
+
+async def test_a_worker_is_seen_with_what_it_does_until_it_has_left(
+    floor: Floor, gate: type[Gate]
+) -> None:
+    await floor.dispatcher()
+    worker = await floor.worker()
+
+    async def is_seen(**expected: Any) -> bool:
+        rows = [dict(row) for row in await floor.rows("SELECT * FROM work.workers")]
+        return [{name: row[name] for name in expected} for row in rows] == [expected]
+
+    await floor.until(lambda: is_seen(is_draining=False, inline_busy=0), "it is not seen")
+    await floor.submit("gate")
+    await gate.reached.wait()
+    draining = asyncio.create_task(worker.drain())
+    await floor.until(lambda: is_seen(is_draining=True, inline_busy=1), "its leaving is not seen")
+    gate.opened.set()
+    await draining
+
+    assert await floor.rows("SELECT * FROM work.workers") == []
 
 
 async def test_a_worker_that_leaves_lets_its_jobs_finish(floor: Floor, gate: type[Gate]) -> None:

@@ -46,6 +46,7 @@ TABLE = {
     "/api/v1/stats/overview": Access(TENANT_ONLY),
     "/api/v1/bulk/{bulk_id}": Access(),
     "/api/v1/projections": Access(TENANT_ONLY),
+    "/api/v1/workers": Access(TENANT_ONLY),
 }
 OPEN = {"/health", "/ready", "/metrics", "/docs", "/docs/oauth2-redirect", "/openapi.json"}
 JOB_ROUTES = [path for path, access in TABLE.items() if access.is_of_a_job]
