@@ -79,6 +79,13 @@ class OutputNotFound(QueryError):
     CODE = "OUTPUT_NOT_FOUND"
 
 
+class OutputsTooLarge(QueryError):
+    """The outputs are too large for one archive; download them one by one."""
+
+    STATUS = 413
+    CODE = "OUTPUTS_TOO_LARGE"
+
+
 class ResultNotReady(QueryError):
     """The job has not succeeded yet."""
 

@@ -36,6 +36,7 @@ TABLE = {
     "/api/v1/jobs/{job_id}": Access(is_of_a_job=True),
     "/api/v1/jobs/{job_id}/attempts/{number}/log": Access(is_of_a_job=True),
     "/api/v1/jobs/{job_id}/events": Access(is_of_a_job=True),
+    "/api/v1/jobs/{job_id}/outputs.zip": Access(is_of_a_job=True),
     "/api/v1/jobs/{job_id}/outputs/{name}": Access(is_of_a_job=True),
     "/api/v1/jobs/{job_id}/report": Access(is_of_a_job=True),
     "/api/v1/jobs/{job_id}/stream": Access(is_of_a_job=True),
