@@ -92,6 +92,20 @@ class Client:
             lambda headers: _object(self._http.post(url, json=dict(body), headers=headers | key))
         )
 
+    def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Let something be so; asking again changes nothing more."""
+        url = f"{self._commands}{path}"
+        return self._asked(
+            lambda headers: _object(self._http.put(url, json=dict(body), headers=headers))
+        )
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Let a part of something be different; asking again changes nothing more."""
+        url = f"{self._commands}{path}"
+        return self._asked(
+            lambda headers: _object(self._http.patch(url, json=dict(body), headers=headers))
+        )
+
     def delete(self, path: str) -> dict[str, Any]:
         """End something."""
         url = f"{self._commands}{path}"

@@ -112,6 +112,23 @@ def retry_job(job_id: JobId, data_dir: DataDir = None, as_json: AsJson = False) 
     _steer(job_id, "retry", data_dir, as_json)
 
 
+@app.command("priority")
+@told
+def prioritise_job(
+    job_id: JobId,
+    priority: Annotated[int, typer.Argument(help="From -100 to 100; a higher one goes first.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a job that waits go before or after others."""
+    with open_client(data_dir) as client:
+        accepted = client.patch(f"/jobs/{segment(job_id)}", {"priority": priority})
+    if as_json:
+        show_json(accepted)
+    else:
+        say(f"{accepted['job_id']}: priority {priority}")
+
+
 def _steer(job_id: str, what: str, data_dir: DataDir, as_json: bool) -> None:
     with open_client(data_dir) as client:
         accepted = client.command(f"/jobs/{segment(job_id)}/{what}")

@@ -281,3 +281,31 @@ def test_a_cron_line_that_never_fires_is_refused_with_its_field(run: Run) -> Non
 
     assert refused.returncode == EXIT_REFUSED
     assert "cron" in refused.stderr
+
+
+def test_a_queue_is_stopped_its_job_moved_up_and_let_go(run: Run) -> None:
+    stopped = run("queues", "pause", "default", "--json")
+    assert json.loads(stopped.stdout)["paused"], stopped.stderr
+    job = run("submit", "no-op").stdout.strip()
+    moved = run("jobs", "priority", job, "5", "--json")
+    listed = run("queues", "list")
+    going = run("queues", "resume", "default")
+    watched = run("jobs", "watch", job, "--json")
+
+    assert moved.returncode == 0, moved.stderr
+    assert "default" in listed.stdout
+    assert going.stdout + going.stderr == "default: open\n"
+    assert json.loads(watched.stdout)["priority"] == 5
+    assert json.loads(watched.stdout)["status"] == "succeeded"
+
+
+def test_a_limit_is_set_listed_and_removed(run: Run) -> None:
+    bound = run("limits", "set", "key", "customer-7", "--concurrency", "2", "--json")
+    limit = json.loads(bound.stdout)["limit_id"]
+    unbound = run("limits", "set", "tenant", "--concurrency", "0")
+    removed = run("limits", "remove", limit)
+
+    assert removed.returncode == 0, removed.stderr
+    assert unbound.returncode == EXIT_REFUSED
+    assert "concurrency" in unbound.stderr
+    assert run("limits", "list", "--json").returncode == 0
