@@ -184,6 +184,7 @@ class Floor:
         tool: str = "no-op",
         *contents: bytes,
         then: Callable[[Job], object] = lambda job: None,
+        tenant: str = "acme",
         **options: Any,
     ) -> Job:
         """A job that was accepted; `job_…` options are fields of the request.
@@ -191,7 +192,7 @@ class Floor:
         `then` happens to it in the same append, before anybody else can see it.
         """
         job_id = uuid7()
-        seal, key = self.sealer.new_key(job_id, "acme", "user:1")
+        seal, key = self.sealer.new_key(job_id, tenant, "user:1")
         self.seals[job_id] = seal
         fields = {k.removeprefix("job_"): options.pop(k) for k in list(options) if "job_" in k}
         defaults = {"tool_version": "1", "timeout_seconds": 60.0, "attempts_max": 3}
@@ -202,7 +203,7 @@ class Floor:
             inputs=[await self._input(seal, content) for content in contents],
             **{**defaults, **fields},
         )
-        job = Job.submit(job_id, request, origin(at=SystemClock().now()))
+        job = Job.submit(job_id, request, origin(tenant=tenant, at=SystemClock().now()))
         then(job)
         await self.repository.save(job, keys=[key])
         return job
