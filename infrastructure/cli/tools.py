@@ -8,8 +8,13 @@ from infrastructure.cli.arguments import AsJson, DataDir
 from infrastructure.cli.client import open_client, segment
 from infrastructure.cli.display import show_fields, show_json, show_table
 from infrastructure.cli.failures import told
+from infrastructure.cli.tool_authors import new_tool, try_tool
 
 app = typer.Typer(no_args_is_help=True, help="What can be done with files.")
+
+
+app.command("test")(try_tool)
+app.command("new")(new_tool)
 
 
 @app.callback()
