@@ -75,10 +75,6 @@ class SimProcess:
         for task in self.tasks:
             task.cancel()
 
-    async def ended(self) -> None:
-        """Wait until its code has found out that it is dead."""
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-
     async def travel(self) -> None:
         """Be on the way, to somebody who is always there; or die."""
         self.must_live()

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from events.domain.job import Job
+from processors.gates import Gate
 from processors.lanes import Runnable
 from processors.ready import JetStreamReady
 from processors.silence import Pulse, SilenceWatch
@@ -72,6 +73,7 @@ def _by_age(self: SilenceWatch, asked: float, answered: float, pulses: Iterable[
         (Job, "_must_hold", lambda self, lease: None),
         (JetStreamReady, "lost", _none_lost),
         (Runner, "_following", _whatever_comes),
+        (Gate, "room", lambda self, now: 1_000),
         (SilenceWatch, "look", _by_age),
         (SilenceWatch, "forget", lambda self: None),
     ],
@@ -79,6 +81,7 @@ def _by_age(self: SilenceWatch, asked: float, answered: float, pulses: Iterable[
         "stale-lease-counts",
         "lost-offers-stay-lost",
         "holes-pass",
+        "no-limit",
         "slow-is-dead",
         "gap-is-time",
     ],

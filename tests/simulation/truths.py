@@ -20,6 +20,14 @@ from projectors.group import Group
 from tests.simulation.read_models import GENERATION, ReadModels
 from tests.simulation.world import World
 
+ENDINGS = (
+    facts.AttemptSucceeded,
+    facts.AttemptFailed,
+    facts.AttemptExpired,
+    facts.AttemptHandedBack,
+    facts.JobCancelled,
+)
+
 
 async def check(world: World) -> None:
     """Raise AssertionError at the first that does not hold."""
@@ -39,6 +47,7 @@ async def check(world: World) -> None:
             _workflow_went_well(world.repository.fold(Workflow, stream), history, streams)
         elif isinstance(history[0], schedules.ScheduleCreated):
             _ticks_have_one_job_each(history, streams)
+    _limit_was_kept(world, [(row, codec.decode_row(row).fact) for row in rows])
     _stream_is_the_log(world, rows)
     _blobs_are_those_of_jobs(world, jobs)
     await _read_models_equal_a_fold(world, rows)
@@ -130,6 +139,18 @@ def _expired_only_if_dead(world: World, history: Sequence[Any]) -> None:
     for fact in history:
         if isinstance(fact, facts.AttemptExpired):
             assert workers[fact.lease] in world.dead_workers, "a living worker's job was taken"
+
+
+def _limit_was_kept(world: World, events: Sequence[tuple[RecordedRow, Any]]) -> None:
+    running: set[UUID] = set()
+    for row, fact in events:
+        if row.tenant != world.limited:
+            continue
+        if isinstance(fact, facts.AttemptStarted):
+            running.add(row.originator_id)
+            assert len(running) <= 1, f"two jobs of {world.limited} ran at position {row.position}"
+        elif isinstance(fact, ENDINGS):
+            running.discard(row.originator_id)
 
 
 def _stream_is_the_log(world: World, rows: Sequence[RecordedRow]) -> None:

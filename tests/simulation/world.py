@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Final, cast
 from uuid import UUID
 
+from events.contracts.limit import LimitScope
 from events.contracts.values import Origin
 from events.domain.errors import DomainError
 from events.domain.job import Job
+from events.domain.limit import Bounds, Limit
 from events.domain.schedule import Schedule
 from events.domain.workflow import Workflow
 from events.store.append import Command, CommandRepeated, LogUnavailable
@@ -39,6 +41,7 @@ FREEZE_SECONDS_MAX: Final = 6.0
 PAUSE_SECONDS_MAX: Final = 1.2
 WORKFLOWS: Final = 0.2
 SCHEDULES: Final = 0.1
+LIMITED: Final = 0.4
 """How much of what is asked for is a workflow, or a schedule."""
 
 
@@ -69,6 +72,8 @@ class World:
     """Workers that were killed or frozen, by identity."""
     schedules: list[UUID] = field(default_factory=list)
     """The same of schedules; they are deleted when the storm is over."""
+    limited: str | None = None
+    """The tenant of which one job may run at a time."""
     has_killed: bool = False
     """Whether some process was killed: what it had begun to store may be left."""
     faults: list[str] = field(default_factory=list)
@@ -119,7 +124,10 @@ class World:
         self._is_over = True
         for process in self._everybody:
             process.kill()
-        await asyncio.gather(*(process.ended() for process in self._everybody))
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _storm(self) -> None:
         acts = self.dice.sample(_ACTS, self.dice.randint(1, 4))
@@ -200,6 +208,8 @@ class World:
     # -- clients ---------------------------------------------------------------------------------
 
     async def _work(self) -> None:
+        if self.dice.random() < LIMITED:
+            await self._limit(TENANTS[0])
         for _ in range(self.dice.randint(1, 7)):
             await asyncio.sleep(self.dice.uniform(0.0, PAUSE_SECONDS_MAX))
             await self._submit()
@@ -207,6 +217,23 @@ class World:
                 await self._meddle(Job, self.dice.choice(self.accepted))
             if self.workflows and self.dice.random() < 0.2:
                 await self._meddle(Workflow, self.dice.choice(self.workflows))
+
+    async def _limit(self, tenant: str) -> None:
+        """Let one job of a tenant run at a time, from before there are any."""
+        self.limited = tenant
+        command = Command(uuid7(), tenant, b"the same", uuid7())
+        while True:
+            origin = self._origin(tenant)
+            limit = Limit.introduce(LimitScope.TENANT, "", None, origin)
+            limit.set(Bounds(concurrency=1), origin)
+            try:
+                await self.repository.save(limit, command=command)
+            except LogUnavailable:
+                await asyncio.sleep(0.1)
+                continue
+            except CommandRepeated:
+                pass
+            return
 
     async def _submit(self) -> None:
         tenant = self.dice.choice(TENANTS)
