@@ -8,14 +8,28 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from processors.changes import Changes, JobRow, State, Step, Timer, WaitingJob
+from events.contracts.fact import AnyFact
+from events.contracts.limit import LimitScope
+from events.domain.limit import Bounds, Limit
+from events.domain.queue import Queue
+from processors.changes import (
+    Changes,
+    JobRow,
+    PausedQueue,
+    SetLimit,
+    State,
+    Step,
+    Timer,
+    WaitingJob,
+)
 from processors.folding import Folding, Unheard
+from processors.gates import Bound, Scope
 from processors.lanes import LaneKey
 from processors.look_up import known_jobs
 from processors.rebuild import rebuild
 from processors.work import CheckpointMoved, PostgresWork, WorkStore
 from processors.work_memory import MemoryWork
-from tests.factories.histories import Histories
+from tests.factories.histories import Histories, facts_of, recorded
 from tests.fixtures.work import log_of
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -141,6 +155,88 @@ async def test_a_front_shows_the_first_and_counts_all(work: WorkStore) -> None:
     assert ([job.place for job in front.jobs], front.depth) == ([1, 2, 3], 7)
 
 
+async def test_each_lane_has_a_front_of_its_own(work: WorkStore) -> None:
+    rows = [
+        queued(1),
+        queued(2, priority=5),
+        queued(3, tenant="globex"),
+        queued(4, tool="ocr"),
+        queued(5, limit_key="k"),
+        queued(6),
+    ]
+    await work.persist(entering(*rows), 0, 6)
+
+    fronts = (await work.standing(10, 10)).fronts
+
+    assert {front.lane: [job.place for job in front.jobs] for front in fronts} == {
+        lane(): [1, 6],
+        lane(priority=5): [2],
+        lane(tenant="globex"): [3],
+        lane(tool="ocr"): [4],
+        lane(limit_key="k"): [5],
+    }
+    first, second = await work.beyond([(lane(), 1), (lane(tool="ocr"), 0)], 5)
+    assert ([job.place for job in first], [job.place for job in second]) == ([6], [4])
+
+
+async def test_of_too_many_lanes_those_are_taken_up_that_wait_longest(work: WorkStore) -> None:
+    rows = [queued(1, tool="c"), queued(2, tool="b"), queued(3, tool="a")]
+    await work.persist(entering(*rows), 0, 3)
+
+    fronts = (await work.standing(10, 2)).fronts
+
+    assert [front.lane.tool for front in fronts] == ["c", "b"]
+
+
+async def test_another_priority_moves_a_job_to_another_lane(work: WorkStore) -> None:
+    await work.persist(entering(queued(1), queued(2)), 0, 2)
+    changes = Changes()
+    changes.move(job_id(2), Step(State.QUEUED, 1, 2, NOON, priority=7))
+
+    await work.persist(changes, 2, 3)
+
+    assert await depths(work) == {lane(): 1, lane(priority=7): 1}
+
+
+async def test_what_runs_is_told_with_its_lane(work: WorkStore) -> None:
+    await work.persist(entering(queued(1, limit_key="k"), queued(2)), 0, 2)
+    changes = Changes()
+    changes.move(job_id(1), Step(State.RUNNING, 2, 3, NOON, lease=1, worker="w"))
+
+    await work.persist(changes, 2, 3)
+
+    assert (await work.standing(1, 10)).running == {job_id(1): lane(limit_key="k")}
+
+
+async def test_limits_and_pauses_are_kept_until_they_are_gone(work: WorkStore) -> None:
+    limit = SetLimit(Scope("acme", LimitScope.TOOL, "ocr"), Bound(3, 5, 60.0))
+    paused = PausedQueue("acme", "bulk")
+    await work.persist(steering({job_id(1): limit}, {job_id(2): paused}), 0, 1)
+    standing = await work.standing(1, 1)
+    assert (standing.limits, standing.paused) == ([limit], [paused])
+
+    await work.persist(steering({job_id(1): None}, {job_id(2): None}), 1, 2)
+
+    standing = await work.standing(1, 1)
+    assert (standing.limits, standing.paused) == ([], [])
+
+
+async def test_a_second_dispatcher_sets_no_limit(work: WorkStore) -> None:
+    limit = SetLimit(Scope("acme", LimitScope.TENANT, ""), Bound(1))
+    await work.persist(Changes(), 0, 5)
+
+    with pytest.raises(CheckpointMoved):
+        await work.persist(steering({job_id(1): limit}, {}), 0, 1)
+
+    assert (await work.standing(1, 1)).limits == []
+
+
+def steering(
+    limits: dict[UUID, SetLimit | None], pauses: dict[UUID, PausedQueue | None]
+) -> Changes:
+    return Changes(limits=limits, pauses=pauses)
+
+
 async def test_postgres_and_memory_fold_a_log_to_equal_tables(
     postgres_work: PostgresWork, memory_work: MemoryWork, database_url: str
 ) -> None:
@@ -173,16 +269,29 @@ async def test_postgres_and_memory_fold_a_log_to_equal_tables(
 async def test_a_rebuild_gives_equal_tables(
     postgres_work: PostgresWork, memory_work: MemoryWork
 ) -> None:
-    rows = Histories(seed=5).log(jobs=60)
+    histories = Histories(seed=5)
+    rows = [*histories.log(jobs=60), *recorded(steered(histories))]
     log = await log_of(rows)
     await rebuild(log, postgres_work)
     before = await postgres_work.find([row.originator_id for row in rows])
+    standing = await postgres_work.standing(100, 100)
+    assert (len(standing.limits), len(standing.paused)) == (1, 1)
 
     position = await rebuild(log, postgres_work)
 
     assert position == len(rows)
     assert before, "some jobs are still at work"
     assert await postgres_work.find([row.originator_id for row in rows]) == before
+    assert await postgres_work.standing(100, 100) == standing
+
+
+def steered(histories: Histories) -> list[AnyFact]:
+    """Facts of a limit and of a paused queue."""
+    limit = Limit.introduce(LimitScope.TOOL, "no-op", None, histories.origin())
+    limit.set(Bounds(concurrency=2), histories.origin())
+    queue = Queue.introduce("bulk", histories.origin())
+    queue.pause(histories.origin())
+    return [*facts_of(limit), *facts_of(queue)]
 
 
 async def timers(url: str) -> dict[tuple[Timer, UUID], datetime]:

@@ -36,6 +36,8 @@ VERBS = {
     "accounts delete": ("DELETE FROM accounts.users", set()),
     "work read": ("SELECT count(*) FROM work.jobs", {Role.PROCESSORS, Role.QUERY_API}),
     "work write": ("DELETE FROM work.jobs", {Role.PROCESSORS}),
+    "limits write": ("DELETE FROM work.limits", {Role.PROCESSORS}),
+    "pauses write": ("DELETE FROM work.paused_queues", {Role.PROCESSORS}),
     "read models read": (
         "SELECT count(*) FROM read_models.job_summary",
         {Role.PROJECTORS, Role.QUERY_API},
