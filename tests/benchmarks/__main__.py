@@ -14,7 +14,16 @@ from tests.benchmarks.table import Row, rendered
 
 ALL = tuple(
     name
-    for name in ("append", "relay", "rebuild", "submit", "end_to_end", "latency", "rescue")
+    for name in (
+        "append",
+        "relay",
+        "rebuild",
+        "submit",
+        "end_to_end",
+        "latency",
+        "sandbox",
+        "rescue",
+    )
     if (Path(__file__).parent / f"{name}.py").exists()
 )
 

@@ -154,7 +154,7 @@ def _rows(
         Row("  submits meanwhile", middle(inline, "submits", "/s")),
         Row("  WAL bytes a job", middle(inline, "wal", "B")),
         Row("  commits a job", middle(inline, "commits", "")),
-        Row("  the same in the sandbox", middle(sandboxed, "jobs", "/s"), beside, celery),
+        Row("  the same in the sandbox", middle(sandboxed, "jobs", "/s"), beside, celery, bar=0.7),
     ]
 
 
