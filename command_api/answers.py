@@ -111,7 +111,11 @@ def process_accepted(job: SubmittedJob, links: Links, waited: int) -> Response:
 
 
 async def process_ended(
-    job: SubmittedJob, ending: Ending, links: Links, results: Results, waited: int
+    job: SubmittedJob,
+    ending: Ending,
+    links: Links,
+    results: Results,
+    waited: int,
 ) -> Response:
     """The outcome; raises a 422 problem if the tool failed, and LogUnavailable."""
     headers = _headers(job, links, position=ending.position, waited=waited)
@@ -125,7 +129,8 @@ async def process_ended(
     body.status = ending.job.status
     body.outputs = outputs
     body.result_url = outputs[0].url if outputs else None
-    return _json(body, 200, headers)
+    # Who did not wait gets the receipt that was promised, of a job that has ended already.
+    return _json(body, 200 if waited else _accepted(job), headers)
 
 
 def _processed(job: SubmittedJob, links: Links, position: int) -> ToolProcessResponse:

@@ -34,6 +34,7 @@ SUBSCRIBED_SECONDS_MAX: Final = 0.5
 
 ENDINGS: Final = (
     facts.AttemptSucceeded,
+    facts.ResultReused,
     facts.AttemptFailed,
     facts.AttemptExpired,
     facts.JobWaitExpired,

@@ -34,6 +34,7 @@ from command_api.keys import KeyRing
 from command_api.links import Links
 from command_api.options import OptionsValidators
 from command_api.resources import Handlers, Resources
+from command_api.result_cache import ResultCache
 from command_api.results import Results
 from command_api.settings import CommandApiSettings
 from command_api.tool_cache import OfferCache
@@ -177,8 +178,9 @@ def _handlers(
     tools = ToolCheck(catalogue, OptionsValidators())
     files = InputFiles(repository, KeyRing(log, sealer), clock)
     unique = Uniqueness(repository, sealer)
+    cache = ResultCache(repository, KeyRing(log, sealer), sealer)
     return Handlers(
-        submit_job=SubmitJobHandler(repository, log, tools, files, unique, sealer, clock),
+        submit_job=SubmitJobHandler(repository, log, tools, files, unique, cache, sealer, clock),
         steer_job=SteerJobHandler(repository, unique, servers.broker, clock),
         submit_workflow=SubmitWorkflowHandler(
             repository, WorkflowPlans(tools, files), sealer, clock

@@ -42,7 +42,13 @@ GOES_ON: Final = frozenset(
 )
 """Events that may queue a job without saying in which queue."""
 LEAVES: Final = frozenset(
-    fact.TOPIC for fact in (facts.AttemptStarted, facts.JobCancelled, facts.JobWaitExpired)
+    fact.TOPIC
+    for fact in (
+        facts.AttemptStarted,
+        facts.ResultReused,
+        facts.JobCancelled,
+        facts.JobWaitExpired,
+    )
 )
 """Events that take a job out of its lane, which is known as long as the job is in memory."""
 COMES_BACK: Final = facts.JobReopened.TOPIC
@@ -130,6 +136,7 @@ class Folding:
             facts.JobSubmitted.TOPIC: self._submitted,
             facts.AttemptStarted.TOPIC: self._started,
             facts.AttemptSucceeded.TOPIC: self._succeeded,
+            facts.ResultReused.TOPIC: self._reused,
             facts.AttemptFailed.TOPIC: self._failed,
             facts.AttemptExpired.TOPIC: self._expired,
             facts.AttemptHandedBack.TOPIC: self._given_back,
@@ -206,6 +213,11 @@ class Folding:
         if fact.outputs:
             expires_at = datetime.fromisoformat(fact.expires_at)
             self.changes.keep_result(row.originator_id, expires_at)
+
+    def _reused(self, row: RecordedRow, fact: facts.ResultReused) -> None:
+        self._cancelled(row, fact)
+        if fact.outputs:
+            self.changes.keep_result(row.originator_id, datetime.fromisoformat(fact.expires_at))
 
     def _failed(self, row: RecordedRow, fact: facts.AttemptFailed) -> None:
         self._queues.release(row.originator_id)

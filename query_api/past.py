@@ -128,6 +128,16 @@ def _succeeded(fact: facts.AttemptSucceeded, row: JobRow) -> Changes:
     }
 
 
+def _reused(fact: facts.ResultReused, row: JobRow) -> Changes:
+    return {
+        "status": JobStatus.SUCCEEDED,
+        "outputs": fact.outputs,
+        "expires_at": _time(fact.expires_at),
+        "finished_at": fact.timestamp,
+        "reused_from": UUID(fact.source),
+    }
+
+
 def _failed(fact: facts.AttemptFailed, row: JobRow) -> Changes:
     return {
         "status": JobStatus.RETRYING if fact.retry_at else JobStatus.FAILED,
@@ -202,6 +212,7 @@ def _reprioritised(fact: facts.JobReprioritised, row: JobRow) -> Changes:
 _CHANGES: Final[dict[type[AnyFact], Callable[[Any, JobRow], Changes]]] = {
     facts.AttemptStarted: _started,
     facts.AttemptSucceeded: _succeeded,
+    facts.ResultReused: _reused,
     facts.AttemptFailed: _failed,
     facts.AttemptExpired: _expired,
     facts.AttemptHandedBack: _handed_back,

@@ -25,6 +25,7 @@ from command_api.schedule_commands import (
     JobTemplate,
     SteerSchedule,
 )
+from command_api.secret_options import parted
 from command_api.tool_check import ToolCheck
 from events.contracts.timetable import BadCron, UnknownZone
 from events.contracts.values import JobStatus, Origin, SealedText
@@ -191,6 +192,10 @@ class ManageSchedulesHandler:
     async def _template(self, job: JobTemplate, seal: Seal, tenant: str) -> Template:
         options = canonical(job.options)
         tool = await self._tools.check(job.tool, job.options, ())
+        _, secrets = parted(job.options, tool.offer.options_schema)
+        if secrets:
+            message = "A secret ends with its job; a schedule cannot keep one."
+            raise _invalid(f"job.options.{min(secrets)}", message)
         timeout_within(job.timeout_seconds, tool.offer.timeout_seconds)
         labels: SealedText | None = None
         if job.labels:

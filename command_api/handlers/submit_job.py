@@ -16,10 +16,12 @@ from command_api.commands import SubmitJob
 from command_api.input_files import NAME_FIELD, InputFile, InputFiles
 from command_api.job_terms import SECRETS_FIELD, idempotent_terms, job_request
 from command_api.options import canonical
+from command_api.result_cache import Request, ResultCache, Reuse
 from command_api.secret_options import parted
 from command_api.tool_check import ToolCheck
 from command_api.uniqueness import Uniqueness
 from events.contracts.values import FileRef, JobStatus, Origin
+from events.domain.aggregate import Aggregate
 from events.domain.job import Job, JobRequest
 from events.domain.reservation import Reservation
 from events.store.log import Log
@@ -64,6 +66,8 @@ class _Draft:
     keys: tuple[WrappedKey, ...]
     recorded: Command | None
     at: Origin
+    wanted: Request | None = None
+    """What an earlier result may be found by."""
 
 
 class SubmitJobHandler:
@@ -76,6 +80,7 @@ class SubmitJobHandler:
         tools: ToolCheck,
         files: InputFiles,
         unique: Uniqueness,
+        cache: ResultCache,
         sealer: Sealer,
         clock: Clock,
     ) -> None:
@@ -84,6 +89,7 @@ class SubmitJobHandler:
         self._tools = tools
         self._files = files
         self._unique = unique
+        self._cache = cache
         self._sealer = sealer
         self._clock = clock
 
@@ -111,7 +117,10 @@ class SubmitJobHandler:
         )
         draft = _Draft(job_id, request, (key,), recorded, at)
         if secrets:
+            # What was made with a secret is made again: nobody should get it without.
             draft = self._with_secrets(draft, canonical(secrets))
+        else:
+            draft = replace(draft, wanted=self._cache.request(command, options, tool, files))
         try:
             return await self._record(draft, command, files, seal, blobs)
         except CommandRepeated as repeated:
@@ -135,7 +144,9 @@ class SubmitJobHandler:
             if inputs is None:
                 inputs = await self._inputs(command, files, seal, blobs)
             job = Job.submit(draft.job_id, replace(draft.request, inputs=inputs), draft.at)
-            also = () if reservation is None else (reservation,)
+            also: list[Aggregate] = [] if reservation is None else [reservation]
+            if draft.wanted is not None:
+                also += await self._reuse(job, draft.wanted, seal, blobs, draft.at)
             try:
                 with blobs.recording():
                     saved = await self._repository.save(
@@ -157,6 +168,16 @@ class SubmitJobHandler:
         if key is None or command.unique is None:
             return None
         return await self._unique.reserve(key, command.unique, draft.job_id, draft.at)
+
+    async def _reuse(
+        self, job: Job, wanted: Request, seal: Seal, blobs: ProvisionalBlobs, at: Origin
+    ) -> list[Aggregate]:
+        """Let the job succeed by a result that is there; else, what to save with it."""
+        found = await self._cache.look_up(wanted, job.id, seal, blobs, at)
+        if isinstance(found, Reuse):
+            job.reuse(found.source, found.outputs, at)
+            return []
+        return [] if found is None else [found]
 
     async def _existing(self, job_id: UUID) -> SubmittedJob:
         try:

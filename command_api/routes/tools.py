@@ -21,6 +21,7 @@ from command_api.requests import (
 )
 from command_api.resources import Resources
 from command_api.routes.received_files import receive_form_or_json
+from events.contracts.values import JobStatus
 from events.store.provisional_blobs import ProvisionalBlobs
 from events.store.repository import LogUnavailable
 from infrastructure.http.uploads import Received
@@ -44,6 +45,8 @@ FORM_SCHEMA: Final[Mapping[str, Any]] = {
         "cache": {"type": "boolean"},
     },
 }
+REUSED_SECONDS_MAX: Final = 5
+"""How long reading back a job may take that had its result at once."""
 JSON_FIELDS: Final = ("options", "unique")
 """Fields of a form that hold JSON."""
 REQUEST_BODY: Final[Mapping[str, Any]] = {
@@ -87,6 +90,8 @@ async def process_files(
         command = _command(caller, tool, received, idempotency_key)
         if not wait or resources.endings.is_full:
             job = await _submit(command, blobs, resources)
+            if job.status is JobStatus.SUCCEEDED:
+                return await _ended(job, 0, resources)
             return process_accepted(job, resources.links, 0)
         async with resources.endings.watch():
             job = await _submit(command, blobs, resources)
@@ -120,7 +125,7 @@ async def _submit(
 
 async def _ended(job: SubmittedJob, wait: int, resources: Resources) -> Response:
     links, results = resources.links, resources.results
-    ending = await resources.endings.ending(job.job_id, wait)
+    ending = await resources.endings.ending(job.job_id, wait or REUSED_SECONDS_MAX)
     if ending is None:
         return process_accepted(job, links, wait)
     try:

@@ -84,6 +84,19 @@ class AttemptSucceeded(Fact):
     """Peaks of the attempt: `peak_rss_bytes`, `cpu_seconds`; empty where not measured."""
 
 
+class ResultReused(Fact):
+    """The job got copies of what an earlier one made of the same request: it has succeeded."""
+
+    TOPIC: ClassVar[str] = "magictoolbox.job.result_reused"
+
+    source: str
+    """The id of the job that made them."""
+    outputs: list[dict[str, Any]]
+    """`FileRef` objects, of copies that are this job's own."""
+    expires_at: str
+    """When the outputs may be deleted (ISO 8601, UTC)."""
+
+
 class AttemptFailed(Fact):
     """The attempt ended without a result: the job retries, or has failed."""
 

@@ -48,6 +48,7 @@ class Job(Aggregate):
         facts.JobSubmitted: "_submitted",
         facts.AttemptStarted: "_started",
         facts.AttemptSucceeded: "_succeeded",
+        facts.ResultReused: "_reused",
         facts.AttemptFailed: "_failed",
         facts.AttemptExpired: "_expired",
         facts.AttemptHandedBack: "_handed_back",
@@ -136,6 +137,19 @@ class Job(Aggregate):
             duration_ms=duration_ms,
             expires_at=expires_at.isoformat(),
             resources=dict(resources),
+            **origin.fields(),
+        )
+
+    def reuse(self, source: UUID, outputs: Sequence[FileRef], origin: Origin) -> None:
+        """Succeed without a run, by copies of what another job made of the same request."""
+        if self.status is not JobStatus.QUEUED or self.lease:
+            raise JobNotClaimable(status=self.status)
+        expires_at = origin.at + timedelta(seconds=self.retention_seconds)
+        self.trigger_event(
+            facts.ResultReused,
+            source=str(source),
+            outputs=[file.as_json() for file in outputs],
+            expires_at=expires_at.isoformat(),
             **origin.fields(),
         )
 
@@ -300,6 +314,11 @@ class Job(Aggregate):
         self.outputs = [FileRef.from_json(file) for file in fact.outputs]
         self.expires_at = datetime.fromisoformat(fact.expires_at)
         self.error_code = self.error_message = None
+
+    def _reused(self, fact: facts.ResultReused) -> None:
+        self.status = JobStatus.SUCCEEDED
+        self.outputs = [FileRef.from_json(file) for file in fact.outputs]
+        self.expires_at = datetime.fromisoformat(fact.expires_at)
 
     def _failed(self, fact: facts.AttemptFailed) -> None:
         self.status = JobStatus.RETRYING if fact.retry_at else JobStatus.FAILED

@@ -28,6 +28,8 @@ LABELS_FIELD: Final = "labels"
 class KeyErased(ScheduleNotFound):
     """What the schedule would submit cannot be read any more."""
 
+    code = "SCHEDULE_ERASED"
+
 
 class ScheduledJobs:
     """Makes jobs from schedules."""

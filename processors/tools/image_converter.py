@@ -29,6 +29,7 @@ class ImageConverter(BaseTool[ImageConverterOptions]):
     group = "images"
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
+    names_matter = False
     limits = ToolLimits(memory_bytes=2048 * MIB)
     modules = ("PIL", "processors.tools.picture_writing")
     compares_with = (

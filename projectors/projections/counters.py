@@ -48,6 +48,7 @@ class OutcomeCounters:
         {
             facts.JobSubmitted,
             facts.AttemptSucceeded,
+            facts.ResultReused,
             facts.AttemptFailed,
             facts.AttemptExpired,
             facts.JobWaitExpired,
@@ -85,6 +86,10 @@ def _succeeded(fact: facts.AttemptSucceeded) -> Counted:
     return ((SUCCEEDED, 1), (DURATION_MS, fact.duration_ms))
 
 
+def _reused(fact: facts.ResultReused) -> Counted:
+    return ((SUCCEEDED, 1),)
+
+
 def _failed(fact: facts.AttemptFailed) -> Counted:
     return () if fact.retry_at else ((FAILED, 1),)
 
@@ -104,6 +109,7 @@ def _cancelled(fact: facts.JobCancelled) -> Counted:
 COUNTED: Final[dict[type[AnyFact], Callable[[Any], Counted]]] = {
     facts.JobSubmitted: _submitted,
     facts.AttemptSucceeded: _succeeded,
+    facts.ResultReused: _reused,
     facts.AttemptFailed: _failed,
     facts.AttemptExpired: _expired,
     facts.JobWaitExpired: _wait_expired,

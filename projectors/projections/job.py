@@ -79,6 +79,7 @@ CHANGING: Final = (
     "duration_ms",
     "version",
     "position",
+    "reused_from",
 )
 """What can change after the submission."""
 
@@ -139,6 +140,14 @@ def _succeeded(job: JobRow, fact: facts.AttemptSucceeded) -> None:
     job.expires_at = _time(fact.expires_at)
     job.duration_ms = fact.duration_ms
     job.error_code = job.error_message = None
+
+
+def _reused(job: JobRow, fact: facts.ResultReused) -> None:
+    job.status = JobStatus.SUCCEEDED
+    job.outputs = _as_json(fact.outputs)
+    job.finished_at = fact.timestamp
+    job.expires_at = _time(fact.expires_at)
+    job.reused_from = UUID(fact.source)
 
 
 def _failed(job: JobRow, fact: facts.AttemptFailed) -> None:
@@ -209,6 +218,7 @@ Fold = Callable[[JobRow, Any], None]
 FOLDS: Final[dict[type[AnyFact], Fold]] = {
     facts.AttemptStarted: _started,
     facts.AttemptSucceeded: _succeeded,
+    facts.ResultReused: _reused,
     facts.AttemptFailed: _failed,
     facts.AttemptExpired: _expired,
     facts.AttemptHandedBack: _handed_back,

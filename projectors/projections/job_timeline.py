@@ -19,6 +19,7 @@ DETAILS: Final[Mapping[type[AnyFact], tuple[str, ...]]] = {
     ),
     facts.AttemptStarted: ("lease", "attempt", "worker", "isolation"),
     facts.AttemptSucceeded: ("lease", "duration_ms", "expires_at", "resources"),
+    facts.ResultReused: ("source", "expires_at"),
     facts.AttemptFailed: (
         *("lease", "code", "message", "permanent", "retry_at", "duration_ms", "resources"),
     ),

@@ -89,6 +89,8 @@ class Histories:
             self._end_attempt(job, origin)
         elif job.wait_until and job.status is JobStatus.QUEUED and job.wait_until <= origin.at:
             job.expire_wait(origin)
+        elif job.status is JobStatus.QUEUED and not job.lease and self.random.random() < 0.05:
+            job.reuse(self.new_id(), [self.file()], origin)
         elif job.status is JobStatus.QUEUED and self.random.random() < 0.9:
             job.start_attempt(f"worker:{self.random.randrange(3)}", "process", origin)
         elif job.status in (JobStatus.SCHEDULED, JobStatus.RETRYING):

@@ -79,6 +79,10 @@ async def test_a_schedule_is_accepted_and_its_words_are_sealed(
         ({"job": {"tool": "no-op", "timeout_seconds": 0}}, "job.timeout_seconds"),
         ({"job": {"tool": "no-op", "timeout_seconds": 31}}, "timeout_seconds"),
         ({"job": {"tool": "no-op", "options": {"quality": 500}}}, "quality"),
+        (
+            {"job": {"tool": "no-op", "options": {"password": "p" * 12}}},
+            "job.options.password",
+        ),
         ({"job": {}}, "job.tool"),
         ({"surprise": 1}, "surprise"),
     ],

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import settings
@@ -24,6 +25,7 @@ from events.domain.job import QUEUE_TIMEOUT, WORKER_LOST, Failure, Job
 from events.store.codec import Codec
 from tests.fixtures.events import NOON, origin, submitted_job
 
+AGGREGATE = UUID(int=7)
 OUTPUT = FileRef(SealedText("s1.name"), "image/webp", 10, "ab" * 32, "acme/blob")
 TRANSIENT = Failure("WORKER_BUSY", SealedText("s1.message"), permanent=False)
 PERMANENT = Failure("CORRUPT_FILE", SealedText("s1.message"), permanent=True)
@@ -252,6 +254,25 @@ def test_a_deploy_costs_neither_an_attempt_nor_the_budget() -> None:
         lease = job.start_attempt("worker:2", "L1", seconds_later(second))
 
 
+def test_a_job_may_succeed_without_a_run() -> None:
+    job = submitted_job(retention_seconds=60)
+
+    job.reuse(AGGREGATE, [OUTPUT], origin())
+
+    assert (job.status, job.outputs, job.attempt) == (JobStatus.SUCCEEDED, [OUTPUT], 0)
+    assert job.expires_at == NOON + timedelta(seconds=60)
+    with pytest.raises(JobNotClaimable):
+        job.start_attempt("worker:1", "L1", origin())
+
+
+def test_only_a_job_that_nobody_started_may_do_without_a_run() -> None:
+    job, lease = running_job()
+    job.hand_back(lease, origin())
+
+    with pytest.raises(JobNotClaimable):
+        job.reuse(AGGREGATE, [OUTPUT], origin())
+
+
 def test_only_a_waiting_job_becomes_due() -> None:
     with pytest.raises(JobNotDue):
         submitted_job().become_due(origin())
@@ -266,6 +287,9 @@ def test_a_result_expires_once_and_not_before_its_time() -> None:
     assert job.expire_result(origin(at=NOON + timedelta(seconds=60))) == ["acme/blob"]
     with pytest.raises(ResultNotExpirable):
         job.expire_result(origin(at=NOON + timedelta(seconds=61)))
+
+
+ENDS = (facts.AttemptSucceeded, facts.ResultReused, facts.JobCancelled, facts.JobWaitExpired)
 
 
 class AnyLife(RuleBasedStateMachine):
@@ -320,6 +344,10 @@ class AnyLife(RuleBasedStateMachine):
         self.attempt(lambda: self.job.expire_wait(seconds_later(seconds)))
 
     @rule()
+    def reuse(self) -> None:
+        self.attempt(lambda: self.job.reuse(AGGREGATE, [OUTPUT], origin()))
+
+    @rule()
     def cancel(self) -> None:
         self.attempt(lambda: self.job.cancel(origin()))
 
@@ -347,7 +375,7 @@ class AnyLife(RuleBasedStateMachine):
                 continue
             assert not ended, "nothing but a reopening follows an end"
             ended = (
-                isinstance(fact, facts.AttemptSucceeded | facts.JobCancelled | facts.JobWaitExpired)
+                isinstance(fact, ENDS)
                 or (isinstance(fact, facts.AttemptFailed) and fact.retry_at is None)
                 or (isinstance(fact, facts.AttemptExpired) and not fact.requeued)
             )
