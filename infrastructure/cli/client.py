@@ -32,6 +32,7 @@ LATER: Final = frozenset({429, 502, 503, 504})
 UNAUTHENTICATED: Final = 401
 BLOCK_BYTES: Final = 1024 * 1024
 JSON_TYPE: Final = "application/json"
+TEXT_TYPE: Final = "text/plain"
 ANY_TYPE: Final = "application/octet-stream"
 Part = tuple[str, tuple[str | None, BinaryIO | str, str]]
 
@@ -112,14 +113,17 @@ class Client:
         return self._asked(lambda headers: _object(self._http.delete(url, headers=headers)))
 
     def process(
-        self, tool: str, files: Sequence[Path], options: Mapping[str, Any]
+        self, tool: str, files: Sequence[Path], options: Mapping[str, Any], *, reuse: bool = True
     ) -> dict[str, Any]:
-        """Send files, or none, to a tool; however often it has to be tried, they become one job."""
+        """Send files, or none, to a tool; however often it has to be tried, they become one job.
+
+        `reuse` says whether an earlier result of the same request will do.
+        """
         key = {"Idempotency-Key": str(uuid4())}
         url = f"{self._commands}/tools/{segment(tool)}/process"
 
         def send(headers: Headers) -> dict[str, Any]:
-            with _opened(files, options) as parts:
+            with _opened(files, options, reuse) as parts:
                 return _object(self._http.post(url, files=parts, headers=headers | key))
 
         return self._asked(send)
@@ -230,12 +234,13 @@ def _parsed(answer: httpx.Response) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _opened(files: Sequence[Path], options: Mapping[str, Any]) -> Iterator[list[Part]]:
+def _opened(files: Sequence[Path], options: Mapping[str, Any], reuse: bool) -> Iterator[list[Part]]:
     """The options and the files as parts of a form; files are read while they are sent."""
     with ExitStack() as stack:
         # The options as a part like any other, so that it is a form without a file, too.
         yield [
             ("options", (None, json.dumps(options), JSON_TYPE)),
+            *([] if reuse else [("cache", (None, "false", TEXT_TYPE))]),
             *(
                 ("file", (path.name, stack.enter_context(path.open("rb")), ANY_TYPE))
                 for path in files

@@ -33,6 +33,10 @@ def submit(
         typer.Option("-o", "--option", metavar="KEY=VALUE", help="An option of the tool."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end of the job.")] = False,
+    reuse: Annotated[
+        bool,
+        typer.Option("--reuse/--no-reuse", help="Whether an earlier result of the same will do."),
+    ] = True,
     output: OutputPath = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -44,7 +48,7 @@ def submit(
     """
     with open_client(data_dir) as client:
         options = options_of(client, tool, option or [])
-        accepted = client.process(tool, files or [], options)
+        accepted = client.process(tool, files or [], options, reuse=reuse)
         if not wait and output is None:
             _show_accepted(accepted, as_json)
             return

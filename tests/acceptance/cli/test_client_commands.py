@@ -96,7 +96,7 @@ def test_results_go_into_a_folder_under_their_own_names(
 
 
 def test_without_waiting_there_is_a_job_to_watch(run: Run, hello: Path) -> None:
-    job_id = run("submit", "checksum", str(hello)).stdout.strip()
+    job_id = run("submit", "checksum", str(hello), "--no-reuse").stdout.strip()
 
     watched = run("jobs", "watch", job_id)
     shown = run("jobs", "show", job_id, "--events")
@@ -120,7 +120,7 @@ def test_a_tool_that_needs_no_file_is_run_without_one(run: Run, tmp_path: Path) 
 
 
 def test_programs_get_json(run: Run, hello: Path) -> None:
-    accepted = json.loads(run("submit", "checksum", str(hello), "--json").stdout)
+    accepted = json.loads(run("submit", "checksum", str(hello), "--json", "--no-reuse").stdout)
     job_id = accepted["job_id"]
 
     watched = json.loads(run("jobs", "watch", job_id, "--json").stdout)
@@ -309,3 +309,17 @@ def test_a_limit_is_set_listed_and_removed(run: Run) -> None:
     assert unbound.returncode == EXIT_REFUSED
     assert "concurrency" in unbound.stderr
     assert run("limits", "list", "--json").returncode == 0
+
+
+def test_the_same_again_is_not_run_again_unless_that_is_wanted(run: Run, tmp_path: Path) -> None:
+    again = tmp_path / "again.txt"
+    again.write_text("the same, again")
+    runs = [
+        json.loads(run("submit", "checksum", str(again), "--wait", "--json", *more).stdout)
+        for more in ((), (), ("--no-reuse",))
+    ]
+
+    assert [job["status"] for job in runs] == ["succeeded"] * 3
+    assert [job["attempt"] for job in runs] == [1, 0, 1]
+    assert [job["reused_from"] for job in runs] == [None, runs[0]["job_id"], None]
+    assert len({job["outputs"][0]["sha256"] for job in runs}) == 1
