@@ -1,29 +1,27 @@
 """The tools for pictures and PDF, behind all walls of this machine."""
 
+import io
+import itertools
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
+import pikepdf
 import pytest
 import pytest_asyncio
 
 from processors.sandbox.run import ToolOutcome, ToolRun
 from processors.sandbox.runner import INSTALLED, Sandbox
-from processors.tools.base import (
-    BaseTool,
-    InputFile,
-    OutputFile,
-    ToolInput,
-    ToolOptions,
-    ToolProcessingError,
-)
+from processors.tools.base import InputFile, ToolProcessingError
 from processors.tools.extras import is_installed
-from processors.tools.no_op import NoOp
-from processors.tools.registry import Registry, installed
+from processors.tools.registry import installed
 from tests.factories import files
+from tests.integration.processors.sandbox.aborting_tools import RawSvg
 from tests.integration.processors.sandbox.boxes import started
 
 REGISTRY = installed()
+ABORTING = "tests.integration.processors.sandbox.aborting_tools:registry"
 PDF = "application/pdf"
 Case = tuple[bytes, str, dict[str, Any]]
 
@@ -55,30 +53,6 @@ REAL: dict[str, Case] = {
 }
 
 
-class RawSvg(BaseTool[ToolOptions]):
-    """Draws an SVG without a look at its size, as the library would have it."""
-
-    name = "raw-svg"
-    description = "For tests."
-    version = "1.0.0"
-    input_formats: ClassVar[list[str]] = ["*/*"]
-    output_formats: ClassVar[list[str]] = ["image/png"]
-    Options = ToolOptions
-
-    async def process(self, input_data: ToolInput, options: ToolOptions) -> list[OutputFile]:
-        """Ask for terabytes."""
-        import resvg_py
-
-        content = resvg_py.svg_to_bytes(svg_path=str(input_data.files[0].path))
-        path = input_data.folder / "a.png"
-        path.write_bytes(content)
-        return [OutputFile("a.png", path, "image/png")]
-
-
-def raw_registry() -> Registry:
-    return Registry([NoOp, RawSvg])
-
-
 async def outcome(sandbox: Sandbox, folder: Path, tool: str, case: Case) -> ToolOutcome:
     content, media_type, options = case
     (folder / "1").write_bytes(content)
@@ -102,11 +76,70 @@ async def test_a_tool_works_behind_all_walls(sandbox: Sandbox, tmp_path: Path, t
     assert made.peak_rss_bytes < REGISTRY.get(tool).limits.memory_bytes
 
 
+def flate_bomb() -> bytes:
+    """A PDF of some kilobytes whose page unpacks to more than a gigabyte."""
+    packer = zlib.compressobj(9)
+    head = packer.compress(b" ") + packer.flush(zlib.Z_FULL_FLUSH)
+    # Without a look back, so it can be repeated.
+    block = packer.compress(b" " * 1024**2) + packer.flush(zlib.Z_FULL_FLUSH)
+    stream = io.BytesIO()
+    with pikepdf.open(io.BytesIO(files.simple_pdf())) as document:
+        flate = pikepdf.Name.FlateDecode
+        packed = zlib.compress(head + block * 1_500 + packer.flush())
+        document.pages[0].Contents.write(packed, filter=pikepdf.Array([flate, flate]))
+        document.save(
+            stream, compress_streams=False, stream_decode_level=pikepdf.StreamDecodeLevel.none
+        )
+    return stream.getvalue()
+
+
+LAUGHS = b'<!DOCTYPE svg [<!ENTITY a "ha">%s]><svg xmlns="http://www.w3.org/2000/svg">&z;</svg>' % (
+    b"".join(
+        b'<!ENTITY %c "%s">' % (after, b"&%c;" % before * 10)
+        for before, after in itertools.pairwise(range(ord("a"), ord("z") + 1))
+    )
+)
+BAD: dict[str, tuple[str, str, Case]] = {
+    "a flate bomb, read": ("RESOURCE_LIMIT_EXCEEDED", "pdf-to-text", (flate_bomb(), PDF, {})),
+    "a shut document": (
+        *("WRONG_PASSWORD", "pdf-decrypter"),
+        (files.simple_pdf(password="x"), PDF, {"password": "y"}),
+    ),
+    "a huge picture": (
+        *("DIMENSIONS_TOO_LARGE", "metadata-stripper"),
+        (files.png_header(100_000, 100_000), PNG, {}),
+    ),
+    "a huge drawing": (
+        *("DIMENSIONS_TOO_LARGE", "svg-to-image"),
+        ((SVG % b"1e6").replace(b'"50"', b'"1e6"'), "image/svg+xml", {}),
+    ),
+    "billion laughs": ("CORRUPT_FILE", "svg-to-image", (LAUGHS, "image/svg+xml", {})),
+    "10,000 frames": (
+        *("TOO_MANY_FRAMES", "image-cropper"),
+        (files.sparse_gif(2, 2, 10_000), "image/gif", {}),
+    ),
+}
+
+
+@pytest.mark.parametrize("bad", list(BAD))
+async def test_a_bad_file_is_refused_for_good_from_behind_the_walls(
+    sandbox: Sandbox, tmp_path: Path, bad: str
+) -> None:
+    code, tool, case = BAD[bad]
+    if tool not in {each.name for each in REGISTRY.available()}:
+        pytest.skip(f"{tool} lacks its extra")
+
+    with pytest.raises(ToolProcessingError) as caught:
+        await outcome(sandbox, tmp_path, tool, case)
+
+    assert (caught.value.code, caught.value.permanent) == (code, True)
+
+
 @pytest.mark.skipif(not is_installed("resvg_py"), reason="the extra images is not there")
 async def test_a_library_that_aborts_its_process_ends_one_run_and_nothing_else(
     tmp_path: Path,
 ) -> None:
-    async with started(f"{__name__}:raw_registry", without=()) as box:
+    async with started(ABORTING, without=()) as box:
         for number, (side, code) in enumerate([(b"1e6", "TOOL_CRASHED"), (b"100", None)]):
             folder = tmp_path / str(number)
             folder.mkdir()
