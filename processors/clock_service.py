@@ -16,7 +16,7 @@ from events.contracts.values import JobStatus, Origin
 from events.domain.aggregate import Aggregate
 from events.domain.errors import DomainError
 from events.domain.job import Job
-from events.domain.schedule import CATCH_UP_MAX, Schedule
+from events.domain.schedule import Schedule
 from events.domain.upload import Upload
 from events.store.repository import Repository, StreamConflict
 from events.store.scheduled_jobs import KeyErased, ScheduledJobs
@@ -33,6 +33,8 @@ from processors.wake import Wake
 
 RUNNING_WATCHED_MAX: Final = 20_000
 AT_ONCE_MAX: Final = 50
+FIRES_AT_ONCE_MAX: Final = 20
+"""Of one schedule in one look; silent workers have to be looked for too."""
 SOONEST_SECONDS: Final = 0.1
 """Between two looks: what was just appended has to reach the tables first."""
 TIDY_SECONDS: Final = 60.0
@@ -194,13 +196,17 @@ class ClockService:
     async def _fire(self, schedule_id: UUID) -> bool:
         """Submit what a schedule owes, each time with its own append."""
         is_done = False
-        for _ in range(CATCH_UP_MAX):
+        for _ in range(FIRES_AT_ONCE_MAX):
             try:
-                schedule = await self._repository.load(Schedule, schedule_id)
+                schedule = await self._schedules.load(schedule_id)
+                if schedule.next_at is None or schedule.next_at > self._clock.now():
+                    self._schedules.keep(schedule)
+                    break
                 job = await self._take(schedule)
             except (DomainError, StreamConflict) as error:
                 log.debug("fact_skipped", id=str(schedule_id), reason=type(error).__name__)
                 break
+            self._schedules.keep(schedule)
             is_done = self._told("schedule_fired" if job else "schedule_skipped", schedule)
         return is_done
 

@@ -109,9 +109,14 @@ class Repository:
             raise LogUnavailable(LogUnavailable.__doc__) from error
         return self.fold(aggregate_class, rows if version is None else rows[:version])
 
-    def fold(self, aggregate_class: type[A], rows: Sequence[RecordedRow]) -> A:
-        """Fold a history, oldest first; raises NotFound if it is empty or of another kind."""
-        aggregate: Any = None
+    def fold(
+        self, aggregate_class: type[A], rows: Sequence[RecordedRow], onto: A | None = None
+    ) -> A:
+        """Fold a history, oldest first; raises NotFound if it is empty or of another kind.
+
+        `onto` is the aggregate as it was before these rows; it is changed in place.
+        """
+        aggregate: Any = onto
         for row in rows:
             aggregate = self._codec.decode_row(row).fact.mutate(aggregate)
         if not isinstance(aggregate, aggregate_class):

@@ -4,6 +4,7 @@ The schedule's fact and the job's first one are one append. Two who fire at once
 version of the schedule, so one of them finds that it was done.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
@@ -23,6 +24,7 @@ from infrastructure.postgres import UNAVAILABLE
 
 OPTIONS_FIELD: Final = "options"
 LABELS_FIELD: Final = "labels"
+SCHEDULES_KEPT_MAX: Final = 10_000
 
 
 class KeyErased(ScheduleNotFound):
@@ -38,6 +40,27 @@ class ScheduledJobs:
         self._repository = repository
         self._log = log
         self._sealer = sealer
+        self._known: OrderedDict[UUID, Schedule] = OrderedDict()
+
+    async def load(self, schedule_id: UUID) -> Schedule:
+        """The schedule as it is now; of one that was kept, only what is new is read.
+
+        A schedule of every minute has half a million facts after a year, and is loaded as often.
+        Raises NotFound, LogUnavailable.
+        """
+        known = self._known.pop(schedule_id, None)
+        after = 0 if known is None else known.version
+        try:
+            rows = await self._log.read_stream(schedule_id, after_version=after)
+        except UNAVAILABLE as error:
+            raise LogUnavailable(LogUnavailable.__doc__) from error
+        return self._repository.fold(Schedule, rows, onto=known)
+
+    def keep(self, schedule: Schedule) -> None:
+        """Remember a schedule that says nothing else than the log, for the next `load`."""
+        self._known[schedule.id] = schedule
+        if len(self._known) > SCHEDULES_KEPT_MAX:
+            self._known.popitem(last=False)
 
     async def take(self, schedule: Schedule, origin: Origin) -> Job | None:
         """Submit the job of the time that is due; None if that time gets none.

@@ -186,6 +186,23 @@ async def test_a_clock_that_was_away_for_a_thousand_times_catches_up_with_a_limi
     assert sum(fact.passed_over for fact in fired[1:]) == 0
 
 
+async def test_a_schedule_that_was_kept_is_read_from_where_it_was(floor: Floor) -> None:
+    schedule = await scheduled(floor, since=timedelta())
+    log = PostgresLog(floor.pool)
+    jobs = ScheduledJobs(floor.repository, log, floor.sealer)
+    known = await jobs.load(schedule.id)
+    jobs.keep(known)
+    await floor.repository.change(Schedule, schedule.id, lambda found: found.pause(at(now())))
+
+    again = await jobs.load(schedule.id)
+
+    assert again is known, "it was folded onto what was there"
+    assert (again.version, again.is_paused) == (2, True)
+    anew = await jobs.load(schedule.id)
+    assert anew is not known, "what was not kept is read anew"
+    assert vars(anew) == vars(again)
+
+
 async def test_a_schedule_that_skips_owes_nothing(floor: Floor) -> None:
     await floor.dispatcher()
     schedule = await scheduled(floor, "0 0 1 1 *", missed=Missed.SKIP, since=timedelta(days=800))
