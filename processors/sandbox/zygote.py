@@ -36,6 +36,8 @@ POLL_SECONDS = 0.02
 SPARES = 2
 """Children that wait for a run; more runs at once than that wait for a fork each."""
 SPARE_PAUSE_SECONDS = 0.5
+SPARE_DELAY_SECONDS = 0.01
+"""A short run ends within it, and is not kept waiting for its report by a fork."""
 WARM_UP_ROUNDS = 20
 EXIT_NO_PARENT = 3
 
@@ -54,6 +56,7 @@ class Zygote:
         self._upbringing = child.Upbringing(registry, layers, confines)
         self._spares: dict[int, socket.socket] = {}
         self._next_spare = 0.0
+        self._calm_until = 0.0
         self._runs: dict[int, int] = {}
         self._ending: dict[int, tuple[float, dict[str, Any]]] = {}
         self._stopped = False
@@ -70,17 +73,19 @@ class Zygote:
             ready = dict(poll.poll(self._patience()))
             if self._control.fileno() in ready:
                 self._take_request()
-            elif self._patience() == 0:
-                self._try_to_raise_spare()
             if self._wake_reading.fileno() in ready:
                 self._wake_reading.recv(REQUEST_BYTES_MAX)
             self._reap()
+            # Last, and only when nothing else is to do: a fork takes longer than a short run.
+            if not ready and self._patience() == 0:
+                self._try_to_raise_spare()
         self._end_all()
 
     def _patience(self) -> float | None:
         """How long to wait for something to do, in milliseconds."""
         if len(self._spares) < SPARES:
-            return max(0.0, self._next_spare - time.monotonic()) * 1000
+            wanted_at = max(self._next_spare, self._calm_until)
+            return max(0.0, wanted_at - time.monotonic()) * 1000
         return POLL_SECONDS * 1000 if self._ending else None
 
     def _tell_isolation(self) -> None:
@@ -129,6 +134,7 @@ class Zygote:
             pid, channel = self._spares.popitem()
             with channel, contextlib.suppress(BrokenPipeError):
                 socket.send_fds(channel, [b"!"], descriptors)
+                self._calm_until = time.monotonic() + SPARE_DELAY_SECONDS if self._spares else 0.0
                 return pid
         raise ChildProcessError("children end before they have a run")
 
@@ -181,6 +187,7 @@ class Zygote:
         for pid, (deadline, report) in list(self._ending.items()):
             if not alive or time.monotonic() > deadline:
                 del self._ending[pid]
+                self._calm_until = 0.0
                 self._tell(**report)
 
     def _kill_strays(self) -> bool:

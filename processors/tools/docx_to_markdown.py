@@ -43,6 +43,7 @@ class DocxToMarkdown(BaseTool[DocxToMarkdownOptions]):
     name = "docx-to-markdown"
     description = "Converts a Word document (DOCX) to Markdown, with its images beside it."
     version = "1.0.0"
+    group = "documents"
     input_formats: ClassVar[list[str]] = [DOCX, "application/zip"]
     output_formats: ClassVar[list[str]] = [MARKDOWN, *IMAGE_TYPES]
     limits = ToolLimits(memory_bytes=1024 * MIB, outputs_max=1 + IMAGES_MAX)

@@ -31,6 +31,7 @@ class MarkdownToHtml(BaseTool[MarkdownToHtmlOptions]):
     name = "markdown-to-html"
     description = "Converts Markdown to clean HTML, without scripts."
     version = "1.0.0"
+    group = "documents"
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = [HTML]
     limits = ToolLimits(memory_bytes=1024 * MIB)

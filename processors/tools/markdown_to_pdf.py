@@ -47,6 +47,7 @@ class MarkdownToPdf(BaseTool[MarkdownToPdfOptions]):
     name = "markdown-to-pdf"
     description = "Converts Markdown to a PDF with headings, lists, tables, code and links."
     version = "1.0.0"
+    group = "documents"
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = [PDF]
     limits = ToolLimits(memory_bytes=1024 * MIB)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from processors.sandbox.proc import children, descendants
 from processors.sandbox.run import Isolation, ToolRun
-from processors.sandbox.runner import Sandbox
+from processors.sandbox.runner import INSTALLED, Sandbox
+from processors.sandbox.zygote import SPARES
 from processors.tools.base import GENERAL, ToolProcessingError
 from processors.tools.registry import Registry
 from tests.fixtures.waiting import eventually
@@ -17,6 +19,8 @@ from tests.integration.processors.sandbox.hostile_tools import Hostile, Snoop
 
 REGISTRY = "tests.integration.processors.sandbox.test_groups:registry"
 IDLE_SECONDS = 0.2
+IDLE_BYTES_MAX = 70 * 1024**2
+"""A worker itself holds about 80 MB, and is to stay below 150 MB."""
 
 
 class Painter(Snoop):
@@ -105,3 +109,20 @@ async def test_a_process_with_fewer_walls_than_promised_runs_nothing(tmp_path: P
 
         assert not caught.value.permanent
         assert set(box.zygotes) == {GENERAL}
+
+
+async def test_an_idle_sandbox_with_all_tools_holds_little_memory() -> None:
+    async with started(INSTALLED, without=()) as box:
+        zygote = box.zygotes[GENERAL].pid
+        await eventually(lambda: len(children(zygote)) == SPARES)
+
+        held = sum(pss_bytes(pid) for pid in descendants([zygote]))
+
+        assert set(box.zygotes) == {GENERAL}
+        assert held < IDLE_BYTES_MAX
+
+
+def pss_bytes(pid: int) -> int:
+    """The memory of a process, with its share of what it shares."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
