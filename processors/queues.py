@@ -158,7 +158,12 @@ class Queues:
         if job_id in self.named(old.queue).offered:
             return
         self._out(job_id, old)
-        self.add(old._replace(priority=priority), job)
+        key = old._replace(priority=priority)
+        if job_id in self._held:
+            # Its offer was lost or taken back: it still counts, and still goes first.
+            self._put_back(job, key)
+        else:
+            self.add(key, job)
 
     def _out(self, job_id: UUID, key: LaneKey | None) -> Lane | None:
         """A job waits no more, wherever it did."""
@@ -228,9 +233,17 @@ class Queues:
         It goes out again, or is claimed under the lost offer; either way it is counted once.
         """
         if queue.offered.pop(job.job_id, None) is not None:
-            lane = self._lane_of[job.job_id]
-            lane.put_back(job)
-            self._enter(lane)
+            self._put_back(job, self._lane_of[job.job_id].key)
+
+    def _put_back(self, job: Runnable, key: LaneKey) -> None:
+        lane = self._lanes.get(key)
+        if lane is None:
+            # It was forgotten while nothing waited in it.
+            self.named(key.queue)
+            lane = self._lanes[key] = Lane(key, self.gates.of(key))
+        self._lane_of[job.job_id] = lane
+        lane.put_back(job)
+        self._enter(lane)
 
     def withdraw(self, queue: Queue, job: Runnable, now: float) -> None:
         """An offer was taken back by us; a worker may have it in its hands for a moment more."""
@@ -311,9 +324,10 @@ class Queues:
 
     def fill(self, lane: Lane, jobs: Sequence[Runnable], wanted: int) -> None:
         """Take what Postgres holds beyond the reach of a lane, which was asked for `wanted`."""
-        lane.fill(jobs)
+        new = [job for job in jobs if job.job_id not in self._lane_of]
+        lane.fill(new)
         lane.correct(len(jobs), wanted)
-        self._take_in(lane, jobs)
+        self._take_in(lane, new)
 
     def low(self) -> list[Lane]:
         """The lanes of which more should be fetched."""

@@ -96,6 +96,17 @@ class World:
             self.waiting.discard(job)
             self.queues.cancelled(job, self.keys[job])
 
+    def reprioritise(self) -> None:
+        for job in self._some(self.waiting):
+            if job in self.queues.named("default").offered:
+                continue
+            old, priority = self.keys[job], self.random.choice((0, 1, 2))
+            self.keys[job] = old._replace(priority=priority)
+            self.queues.reprioritised(job, old, self._runnable(job), priority)
+
+    def tidy_up(self) -> None:
+        self.queues.forget_empty(self.now)
+
     def lose(self) -> None:
         """The stream lost an offer; a worker may hold it nevertheless."""
         queue = self.queues.named("default")
@@ -168,7 +179,7 @@ class World:
 LIVES = (
     *(World.submit, World.submit, World.offer, World.offer, World.offer, World.claim),
     *(World.claim, World.end, World.cancel, World.lose, World.pause_or_resume),
-    *(World.time_passes, World.another_takes_over),
+    *(World.time_passes, World.another_takes_over, World.reprioritise, World.tidy_up),
 )
 
 

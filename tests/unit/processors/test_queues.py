@@ -161,6 +161,20 @@ def test_a_lost_offer_is_made_again_before_others() -> None:
     assert job.sequence is None
 
 
+def test_a_lost_offer_finds_its_lane_though_that_was_forgotten() -> None:
+    scene = Scene(1)
+    scene.offered(1)
+    queue = scene.queues.named("default")
+    scene.queues.forget_empty(scene.now)
+    scene.add(2)
+
+    scene.queues.take_back(queue, queue.offered[UUID(int=1)])
+    scene.limit(LimitScope.TOOL, "other", concurrency=1)
+
+    assert scene.depth == 2
+    assert scene.offered(9) == [1, 2]
+
+
 def test_a_claimed_job_is_not_taken_back() -> None:
     scene = Scene(1)
     scene.offered(1)
@@ -350,6 +364,19 @@ def test_a_lost_offer_still_counts() -> None:
 
     assert scene.depth == 3
     assert scene.offered(9) == [1], "a worker may still claim it under the old offer"
+
+
+def test_a_lost_offer_counts_though_its_job_gets_another_priority() -> None:
+    scene = Scene(1, 2)
+    scene.limit(LimitScope.TENANT, concurrency=1)
+    scene.offered(1)
+    queue = scene.queues.named("default")
+    scene.queues.take_back(queue, queue.offered[UUID(int=1)])
+
+    scene.queues.reprioritised(UUID(int=1), KEY, runnable(1), -5)
+
+    assert scene.depth == 2
+    assert scene.offered(9) == [1], "it counts, so nothing else may go"
 
 
 def test_lanes_of_other_queues_get_what_one_gives_back() -> None:
