@@ -23,6 +23,7 @@ ALL = tuple(
         "latency",
         "sandbox",
         "rescue",
+        "queues",
     )
     if (Path(__file__).parent / f"{name}.py").exists()
 )
