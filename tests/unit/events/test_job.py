@@ -303,6 +303,7 @@ class AnyLife(RuleBasedStateMachine):
             queue_seconds_max=10.0 if waits else None,
         )
         self.leases = [0]
+        self.attempts = [0]
 
     def attempt(self, decide: Any) -> None:
         before = self.job.version
@@ -313,7 +314,10 @@ class AnyLife(RuleBasedStateMachine):
 
     @rule()
     def claim(self) -> None:
+        lease, attempt, version = self.job.lease, self.job.attempt, self.job.version
         self.attempt(lambda: self.job.start_attempt("worker", "L1", origin()))
+        if self.job.version > version:
+            assert (self.job.lease, self.job.attempt) == (lease + 1, attempt + 1)
 
     @rule(back=st.integers(0, 2), success=st.booleans(), permanent=st.booleans())
     def report(self, back: int, success: bool, permanent: bool) -> None:
@@ -329,11 +333,28 @@ class AnyLife(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 2))
     def expire(self, back: int) -> None:
-        self.attempt(lambda: self.job.expire_attempt(self.job.lease - back, origin()))
+        self.under_a_lease(back, lambda lease: self.job.expire_attempt(lease, origin()))
 
-    @rule()
-    def hand_back(self) -> None:
-        self.attempt(lambda: self.job.hand_back(self.job.lease, origin()))
+    @rule(back=st.integers(0, 2))
+    def hand_back(self, back: int) -> None:
+        self.under_a_lease(back, lambda lease: self.job.hand_back(lease, origin()))
+
+    def under_a_lease(self, back: int, decide: Any) -> None:
+        """Whatever is said under a lease counts if that is the one that is held, and else not."""
+        lease, before = self.job.lease - back, self.job.version
+        counted = self.job.holds(lease)
+        self.attempt(lambda: decide(lease))
+        assert (self.job.version > before) == counted
+
+    @rule(back=st.integers(0, 2))
+    def refuse(self, back: int) -> None:
+        told = (self.job.status, self.job.lease, self.job.attempt, self.job.error_code)
+        self.job.refuse_outcome(self.job.lease - back, "succeeded", "worker", origin())
+        assert (self.job.status, self.job.lease, self.job.attempt, self.job.error_code) == told
+
+    @rule(days=st.integers(0, 30))
+    def expire_result(self, days: int) -> None:
+        self.attempt(lambda: self.job.expire_result(origin(at=NOON + timedelta(days=days))))
 
     @rule()
     def due(self) -> None:
@@ -362,6 +383,11 @@ class AnyLife(RuleBasedStateMachine):
         assert self.job.lease >= self.leases[-1]
         self.leases.append(self.job.lease)
         assert 0 <= self.job.attempt <= self.job.attempts_max
+        fallen = self.job.attempt < self.attempts[-1]
+        self.attempts.append(self.job.attempt)
+        # Only what does not count takes an attempt back, and only a person begins anew.
+        last = self.job.pending_events[-1]
+        assert not fallen or isinstance(last, facts.AttemptHandedBack | facts.JobReopened)
 
     @invariant()
     def one_outcome_at_a_time(self) -> None:
@@ -373,7 +399,12 @@ class AnyLife(RuleBasedStateMachine):
                 assert ended
                 ended = False
                 continue
-            assert not ended, "nothing but a reopening follows an end"
+            if isinstance(fact, facts.OutcomeRefused):
+                continue
+            if isinstance(fact, facts.JobResultExpired):
+                assert ended
+                continue
+            assert not ended, "but a reopening, an expiry and refusals nothing follows an end"
             ended = (
                 isinstance(fact, ENDS)
                 or (isinstance(fact, facts.AttemptFailed) and fact.retry_at is None)
