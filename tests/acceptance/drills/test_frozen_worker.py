@@ -32,13 +32,17 @@ def holder(yard: Yard, job_id: str) -> str:
     return starters()[0]
 
 
+@pytest.mark.parametrize("away", [None, "postgres", "nats"])
 def test_a_worker_frozen_past_its_lease_is_refused_when_it_wakes(
-    platform_factory: PlatformFactory,
+    platform_factory: PlatformFactory, away: str | None
 ) -> None:
     with yard_of(platform_factory(workers=2)) as yard:
         job_id = yard.submit({"seconds": NO_OP_SECONDS})
         name = holder(yard, job_id)
         yard.platform.kill(name, signal.SIGSTOP)
+        if away is not None:
+            killed = yard.platform.kill(away)
+            yard.platform.wait_for_another(away, killed)
 
         job = yard.wait_for(job_id, seconds=RESCUE_SECONDS)
         yard.platform.kill(name, signal.SIGCONT)
