@@ -24,6 +24,9 @@ ALL = tuple(
         "sandbox",
         "rescue",
         "queues",
+        "progress",
+        "scale_out",
+        "idle",
     )
     if (Path(__file__).parent / f"{name}.py").exists()
 )
