@@ -16,7 +16,7 @@ import structlog
 from infrastructure import metrics
 from infrastructure.postgres import UNAVAILABLE, Connection, Role, connect
 
-KEEPALIVE_SECONDS = 2.0
+KEEPALIVE_SECONDS = 5.0
 ANSWER_SECONDS_MAX = 3.0
 
 # Postgres notices a leader whose machine vanished after idle + count * interval seconds.

@@ -19,7 +19,7 @@ from processors.workflow_jobs import JobMaker
 from processors.workflow_manager import WorkflowManager
 from processors.workflow_tail import PostgresWorkflowTail
 
-IDLE_SECONDS: Final = 2.0
+IDLE_SECONDS: Final = 5.0
 """How late an event is at most whose poke was lost."""
 PAUSE_SECONDS_MAX: Final = 2.0
 RUN_SECONDS_MAX: Final = 600.0

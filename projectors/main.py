@@ -28,6 +28,8 @@ from projectors.tables import PostgresTables
 
 NAME = "projector"
 PAUSE_SECONDS_MAX = 2.0
+IDLE_SECONDS = 2.0
+"""How late a lost poke, or tables that somebody emptied, are noticed at most."""
 REDIS_SECONDS_MAX = 2.0
 
 
@@ -79,7 +81,7 @@ async def build(settings: ProjectorSettings) -> AsyncIterator[Running]:
         live = LiveStatus(
             LiveStore(redis), LiveSource(reads, log), feed, heard, lambda: leadership.is_held
         )
-        run = ServiceLoop(runner, pause_seconds_max=PAUSE_SECONDS_MAX)
+        run = ServiceLoop(runner, idle_seconds=IDLE_SECONDS, pause_seconds_max=PAUSE_SECONDS_MAX)
         show = ServiceLoop(live, pause_seconds_max=PAUSE_SECONDS_MAX)
         intake.wake, feed.wake, heard.wake = run.wake, show.wake, show.wake
         await listening.start()

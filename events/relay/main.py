@@ -11,7 +11,7 @@ from infrastructure.process import Running, run_process
 from infrastructure.settings import NatsSettings, PostgresSettings, ProcessSettings
 
 NAME = "relay"
-POLL_SECONDS = 1.0
+POLL_SECONDS = 3.0
 """How late an event is at most whose poke was lost."""
 PAUSE_SECONDS_MAX = 2.0
 
