@@ -178,6 +178,10 @@ def _fields(job: dict[str, Any]) -> dict[str, object]:
         "started": _time(job["started_at"]),
         "finished": _time(job["finished_at"]),
         "due": _time(job["due_at"]),
+        "run budget": _seconds(job["timeout_seconds"]),
+        "wait budget": _seconds(job["queue_seconds_max"]),
+        "schedule": job["schedule_id"],
+        "reused from": job["reused_from"],
         "expires": _time(job["expires_at"]),
         "position": job["position"],
     }
@@ -195,6 +199,10 @@ def _progress(job: dict[str, Any]) -> str | None:
 
 def _names(job: dict[str, Any]) -> list[str]:
     return [file["name"] for file in job["inputs"]]
+
+
+def _seconds(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{seconds:g} s"
 
 
 def _time(text: str | None) -> str | None:

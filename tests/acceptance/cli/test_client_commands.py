@@ -319,6 +319,9 @@ def test_the_same_again_is_not_run_again_unless_that_is_wanted(run: Run, tmp_pat
         for more in ((), (), ("--no-reuse",))
     ]
 
+    shown = run("jobs", "show", runs[1]["job_id"])
+
+    assert f"reused from  {runs[0]['job_id']}" in shown.stdout
     assert [job["status"] for job in runs] == ["succeeded"] * 3
     assert [job["attempt"] for job in runs] == [1, 0, 1]
     assert [job["reused_from"] for job in runs] == [None, runs[0]["job_id"], None]
