@@ -10,6 +10,7 @@ import pypdfium2
 from PIL import Image
 
 SIDE_MAX: Final = 240
+PAGE_SIDE_MAX: Final = 420
 LINES_MAX: Final = 14
 CHARACTERS_MAX: Final = 900
 NAMES_MAX: Final = 12
@@ -56,7 +57,7 @@ class Preview:
         except pypdfium2.PdfiumError:
             return None
         picture: Image.Image = document[0].render(scale=1).to_pil().convert("RGB")
-        picture.thumbnail((SIDE_MAX, SIDE_MAX))
+        picture.thumbnail((PAGE_SIDE_MAX, PAGE_SIDE_MAX))
         return picture
 
     def _text(self) -> str | None:
