@@ -7,6 +7,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from infrastructure.leadership import advisory_key
 from infrastructure.postgres import Connection
 from projectors.checkpoints import Standing
 from projectors.group import Group
@@ -58,7 +59,19 @@ _LET_RELAY_READ: Final = "GRANT SELECT ON read_models.checkpoints TO mt_relay"
 
 
 async def ensure_bookkeeping(connection: Connection) -> None:
-    """Make the tables of checkpoints and generations if somebody deleted them."""
+    """Make the tables of checkpoints and generations if somebody deleted them.
+
+    One projector at a time: of two that grant or create the same at once, PostgreSQL fails one.
+    """
+    key = advisory_key("bookkeeping of the read models")
+    await connection.execute("SELECT pg_advisory_lock($1)", key)
+    try:
+        await _make_bookkeeping(connection)
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", key)
+
+
+async def _make_bookkeeping(connection: Connection) -> None:
     for table in (bookkeeping.checkpoints, bookkeeping.generations, bookkeeping.parked_events):
         await connection.execute(
             str(CreateTable(table, if_not_exists=True).compile(dialect=_DIALECT))
