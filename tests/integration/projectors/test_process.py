@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from nats.js.errors import NotFoundError
 from redis.asyncio import Redis
 
 from deploy import migrations
@@ -109,7 +110,11 @@ async def test_events_come_through_the_stream(scene: Scene) -> None:
         await scene.until_projected()
 
         async def is_acknowledged() -> bool:
-            info = await scene.bell.jetstream.consumer_info("EVENTS", "projector")
+            try:
+                info = await scene.bell.jetstream.consumer_info("EVENTS", "projector")
+            except NotFoundError:
+                # The log was faster than the stream, whose consumer is not made yet.
+                return False
             return info.ack_floor.stream_seq == await scene.stage.log.head()
 
         await until(is_acknowledged, "every message is acknowledged")
