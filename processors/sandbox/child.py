@@ -9,6 +9,7 @@ import contextlib
 import io
 import logging
 import os
+import select
 import sys
 import threading
 import time
@@ -62,12 +63,18 @@ def live(waiting: int, upbringing: Upbringing) -> NoReturn:
         for layer in upbringing.layers:
             if layer.is_early:
                 layer.put_up(upbringing.confines)
-        warm_up(upbringing.registry, rounds=1)
+        if not _is_wanted():
+            warm_up(upbringing.registry, rounds=1)
         loop = asyncio.new_event_loop()
         if _await_run():
             status = _run(loop, upbringing)
     finally:
         os._exit(status)
+
+
+def _is_wanted() -> bool:
+    """Whether a run is there already: then there is nothing to prepare for."""
+    return bool(select.select([CHANNEL], [], [], 0)[0])
 
 
 def _await_run() -> bool:
