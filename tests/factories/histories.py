@@ -5,10 +5,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from events.contracts.bulk import BulkAction
 from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
+from events.contracts.limit import LimitScope
 from events.contracts.values import FileRef, JobStatus, Origin, SealedText
+from events.domain.bulk import BulkFilter, BulkOperation
 from events.domain.job import WAITING, Failure, Job, JobRequest
+from events.domain.limit import Bounds, Limit
+from events.domain.queue import Queue
 from events.domain.schedule import Missed, Plan, Schedule, Template
 from events.domain.tool import Offer, Tool
 from events.domain.upload import Upload
@@ -150,6 +155,46 @@ class Histories:
             schedule.delete(self.origin(schedule.tenant))
         return facts_of(schedule)
 
+    def queue(self) -> list[AnyFact]:
+        """A queue that is paused, resumed and perhaps paused again."""
+        queue = Queue.introduce(f"queue-{self.seed}", self.origin(self.random.choice(TENANTS)))
+        for _ in range(self.random.randrange(1, 4)):
+            at = self.origin(queue.tenant)
+            if queue.is_paused:
+                queue.resume(at)
+            else:
+                queue.pause(at)
+        return facts_of(queue)
+
+    def limit(self) -> list[AnyFact]:
+        """A limit that is set, and perhaps set otherwise or removed."""
+        origin = self.origin(self.random.choice(TENANTS))
+        limit = Limit.introduce(LimitScope.TOOL, f"tool-{self.seed}-a", None, origin)
+        for number in range(self.random.randrange(1, 4)):
+            limit.set(Bounds(concurrency=number + 1), self.origin(limit.tenant))
+        if self.random.random() < 0.2:
+            limit.remove(self.origin(limit.tenant))
+        return facts_of(limit)
+
+    def bulk(self) -> list[AnyFact]:
+        """A bulk operation that comes some way, and is finished or called off."""
+        origin = self.origin(self.random.choice(TENANTS))
+        wanted = BulkFilter([JobStatus.FAILED], tool=self.random.choice(TOOLS))
+        bulk = BulkOperation.request(
+            self.new_id(), BulkAction.RETRY, wanted, None, origin, dry_run=False
+        )
+        tally = bulk.tally
+        for _ in range(self.random.randrange(3)):
+            tally.cursor = self.new_id()
+            tally.matched += 2
+            tally.changed += 1
+            bulk.progress(tally, self.origin(bulk.tenant))
+        if self.random.random() < 0.8:
+            bulk.finish(tally, self.origin(bulk.tenant))
+        else:
+            bulk.cancel(self.origin(bulk.tenant))
+        return facts_of(bulk)
+
     def upload(self) -> list[AnyFact]:
         """An upload, which no read model shows."""
         expires = self.now + timedelta(hours=1)
@@ -158,7 +203,7 @@ class Histories:
         )
 
     def log(self, jobs: int) -> list[RecordedRow]:
-        """A log of so many jobs, their facts mixed, with tools and uploads among them.
+        """A log of so many jobs, their facts mixed, with some of every other kind among them.
 
         Logs of different seeds have nothing in common, so one may follow the other.
         """
@@ -178,7 +223,7 @@ class Histories:
             facts += facts_of(job)
             if steps > 0:
                 alive.append((job, steps))
-        return recorded(facts)
+        return recorded([*facts, *self.queue(), *self.limit(), *self.bulk()])
 
 
 def facts_of(aggregate: object) -> list[AnyFact]:
