@@ -18,10 +18,15 @@ ANYBODY = "anybody"
 """Needs a token, of whatever role."""
 CLIENT = "client"
 """Refuses auditors."""
+OPERATOR = "operator"
+"""Refuses clients and auditors."""
 ADMIN = "admin"
 """Refuses everybody but administrators."""
 
 SCHEDULE = {"name": "Yearly", "cron": "0 0 1 1 *", "job": {"tool": "no-op"}}
+WORKFLOW = {"steps": [{"id": "one", "tool": "no-op"}]}
+BATCH = {"jobs": [{"tool": "no-op"}]}
+LIMIT = {"scope": "tenant", "concurrency": 100}
 FILES = {"files": {"file": ("a.txt", b"text")}}
 
 
@@ -42,16 +47,25 @@ DOORS = [
     Door("POST", "/tools/{tool}/process", CLIENT, FILES),
     Door("POST", "/uploads", CLIENT, FILES),
     Door("POST", "/jobs", CLIENT, {"json": {"tool": "no-op"}}),
+    Door("PATCH", "/jobs/{job_id}", CLIENT, {"json": {"priority": 1}}),
     Door("POST", "/jobs/{job_id}/cancel", CLIENT, {}),
     Door("POST", "/jobs/{job_id}/retry", CLIENT, {}),
     Door("POST", "/jobs/bulk", CLIENT, {"json": {"action": "retry", "filter": {}}}),
     Door("POST", "/bulk/{bulk_id}/cancel", CLIENT, {}),
+    Door("POST", "/workflows", CLIENT, {"json": WORKFLOW}),
+    Door("POST", "/batches", CLIENT, {"json": BATCH}),
+    Door("POST", "/workflows/{workflow_id}/cancel", CLIENT, {}),
+    Door("POST", "/workflows/{workflow_id}/retry", CLIENT, {}),
     Door("POST", "/schedules", CLIENT, {"json": SCHEDULE}),
     Door("PATCH", "/schedules/{schedule_id}", CLIENT, {"json": {"cron": "0 * * * *"}}),
     Door("DELETE", "/schedules/{schedule_id}", CLIENT, {}),
     Door("POST", "/schedules/{schedule_id}/pause", CLIENT, {}),
     Door("POST", "/schedules/{schedule_id}/resume", CLIENT, {}),
     Door("POST", "/schedules/{schedule_id}/fire", CLIENT, {}),
+    Door("POST", "/queues/{queue}/pause", OPERATOR, {}),
+    Door("POST", "/queues/{queue}/resume", OPERATOR, {}),
+    Door("PUT", "/limits", OPERATOR, {"json": LIMIT}),
+    Door("DELETE", "/limits/{limit_id}", OPERATOR, {}),
     Door("POST", "/users", ADMIN, {"json": {"username": "x", "password": PASSWORD}}),
     Door("GET", "/users", ADMIN, {}),
     Door("GET", "/users/me", ANYBODY, {}),
@@ -62,6 +76,7 @@ PROTECTED = [door for door in DOORS if door.needs != OPEN]
 MAY = {
     ANYBODY: {"alice", "olga", "ada", "otto"},
     CLIENT: {"alice", "olga", "ada"},
+    OPERATOR: {"olga", "ada"},
     ADMIN: {"ada"},
 }
 
@@ -94,6 +109,9 @@ async def ask(
         tool="no-op",
         job_id=job_id,
         bulk_id=job_id,
+        workflow_id=job_id,
+        queue="default",
+        limit_id=job_id,
         schedule_id=schedule.json()["schedule_id"],
         user_id=api.users["carl"].id,
     )

@@ -40,6 +40,8 @@ TABLE = {
     "/api/v1/jobs/{job_id}/outputs/{name}": Access(is_of_a_job=True),
     "/api/v1/jobs/{job_id}/report": Access(is_of_a_job=True),
     "/api/v1/jobs/{job_id}/stream": Access(is_of_a_job=True),
+    "/api/v1/limits": Access(TENANT_ONLY),
+    "/api/v1/queues": Access(TENANT_ONLY),
     "/api/v1/schedules": Access(),
     "/api/v1/schedules/{schedule_id}": Access(is_of_a_job=True),
     "/api/v1/tools": Access(),
