@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fixtures.traced",
     "tests.fixtures.logs",
+    "tests.fixtures.properties",
     "tests.fixtures.distribution",
     "tests.fixtures.platform",
     "tests.fixtures.servers",
