@@ -425,5 +425,5 @@ class AnyLife(RuleBasedStateMachine):
         assert theirs == ours
 
 
-AnyLife.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+AnyLife.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
 TestAnyLife = AnyLife.TestCase

@@ -2,6 +2,8 @@
 
 from uuid import uuid4
 
+import pytest
+
 from projectors import rows as kinds
 from projectors.projections.tool_catalogue import CHANGING, ToolRow
 from projectors.read_models.counters import job_counters
@@ -21,7 +23,8 @@ def keyed() -> KeyedRows[ToolRow]:
     )
 
 
-def test_the_least_recently_used_rows_are_forgotten() -> None:
+def test_the_least_recently_used_rows_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "ROWS_CACHED_MAX", 5)
     rows = keyed()
     made = [tool(str(number)) for number in range(kinds.ROWS_CACHED_MAX + 2)]
     for row in made:

@@ -10,7 +10,7 @@ from deploy import migrations
 from tests.fixtures.servers import Server, ServerFactory
 from tests.integration.events.relay.stage import RunningRelay, Stage, staged, until
 
-STORM_EVENTS = 500
+STORM_EVENTS = 100
 PROGRESS_EVENTS = 200
 
 

@@ -37,7 +37,7 @@ def outcome(body: bytes, cuts: list[int]) -> str:
     return "read"
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(
     content=st.binary(max_size=200),
     before=st.dictionaries(NAMES, JSON_VALUES, max_size=3),

@@ -65,7 +65,7 @@ def read(body: bytes, cuts: list[int]) -> list[Part]:
     return found
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(PARTS, st.lists(st.integers(0, 1_000), max_size=12))
 def test_parts_come_out_as_they_went_in(parts: list[Part], cuts: list[int]) -> None:
     assert read(body_of(parts), cuts) == parts
