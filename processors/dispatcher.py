@@ -184,7 +184,7 @@ class Dispatcher:
         offered = reoffered = 0
         if self._ready.is_reachable and not has_backlog:
             reoffered = await self._take_back_lost(state)
-            await self._withdraw_paused(state)
+            await self._withdraw(state)
             offered = await self._offer(state)
             await self._refill(state)
         await self._write_if_due(state)
@@ -248,8 +248,8 @@ class Dispatcher:
         if seconds is not None:
             self._wake.within(seconds)
 
-    async def _withdraw_paused(self, state: _State) -> None:
-        """Take back what is on offer of queues that were paused since."""
+    async def _withdraw(self, state: _State) -> None:
+        """Take back what is on offer and has to wait, because of a pause or another priority."""
         for queue in state.queues:
             jobs = state.queues.to_withdraw(queue)
             if not jobs:

@@ -123,11 +123,16 @@ class Lane:
         self.depth += 1
         self._back[job.job_id] = job
 
-    def settle(self, job_id: UUID) -> None:
-        """Let a job that was put back wait at its place, like any other."""
+    def settle(self, job_id: UUID) -> bool:
+        """Let a job that was put back wait at its place; False if that is beyond the front."""
+        has_all = self.beyond <= 0
         job = self._back.pop(job_id, None)
-        if job is not None:
-            self._hold(job)
+        if job is None:
+            return True
+        if job.place > self.reach and not has_all:
+            return False
+        self._hold(job)
+        return True
 
     def remove(self, job_id: UUID) -> Runnable | None:
         """A job waits no more; None if it waited beyond the front."""

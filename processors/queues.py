@@ -89,6 +89,8 @@ class Queues:
         """Of the jobs that count against limits."""
         self._doubtful: deque[tuple[float, UUID]] = deque()
         """Jobs whose offer was taken back, and until when they count nevertheless."""
+        self._moved: dict[UUID, int] = {}
+        """Jobs on offer that were given another priority since, and which."""
 
     def __iter__(self) -> Iterator[Queue]:
         return iter(list(self._queues.values()))
@@ -154,8 +156,9 @@ class Queues:
             self.gates.give(lane)
 
     def reprioritised(self, job_id: UUID, old: LaneKey, job: Runnable, priority: int) -> None:
-        """A job that waits goes on in another lane; one on offer is as good as started."""
+        """A job that waits goes on in another lane; one on offer does once it waits again."""
         if job_id in self.named(old.queue).offered:
+            self._moved[job_id] = priority
             return
         self._out(job_id, old)
         key = old._replace(priority=priority)
@@ -167,6 +170,7 @@ class Queues:
 
     def _out(self, job_id: UUID, key: LaneKey | None) -> Lane | None:
         """A job waits no more, wherever it did."""
+        self._moved.pop(job_id, None)
         lane = self._lane_of.pop(job_id, None)
         if lane is None:
             if key is None:
@@ -228,12 +232,14 @@ class Queues:
         return job
 
     def take_back(self, queue: Queue, job: Runnable) -> None:
-        """An offer was lost: the job waits again, at its place. It still counts against limits.
+        """An offer came to nothing: the job waits again, at its place. It counts against limits.
 
         It goes out again, or is claimed under the lost offer; either way it is counted once.
         """
         if queue.offered.pop(job.job_id, None) is not None:
-            self._put_back(job, self._lane_of[job.job_id].key)
+            key = self._lane_of[job.job_id].key
+            priority = self._moved.pop(job.job_id, key.priority)
+            self._put_back(job, key._replace(priority=priority))
 
     def _put_back(self, job: Runnable, key: LaneKey) -> None:
         lane = self._lanes.get(key)
@@ -258,18 +264,23 @@ class Queues:
             lane = self._lane_of.get(job_id)
             if lane is not None and job_id not in self._queues[lane.key.queue].offered:
                 self.release(job_id)
-                lane.settle(job_id)
+                if not lane.settle(job_id):
+                    del self._lane_of[job_id]
                 self._enter(lane)
 
     def to_withdraw(self, queue: Queue) -> list[Runnable]:
-        """What is on offer although its queue was paused."""
-        lane_of, gates = self._lane_of, self.gates
-        if not gates.has_pauses:
+        """What is on offer although its queue was paused, or its priority lowered.
+
+        A job whose priority was raised stays on offer: nothing could overtake what is there before.
+        """
+        lane_of, gates, moved = self._lane_of, self.gates, self._moved
+        if not gates.has_pauses and not moved:
             return []
         return [
             job
             for job in queue.offered.values()
-            if gates.is_paused(lane_of[job.job_id].key.tenant, queue.name)
+            if gates.is_paused((key := lane_of[job.job_id].key).tenant, queue.name)
+            or moved.get(job.job_id, key.priority) < key.priority
         ]
 
     def next_in(self, now: float) -> float | None:

@@ -98,11 +98,10 @@ class World:
 
     def reprioritise(self) -> None:
         for job in self._some(self.waiting):
-            if job in self.queues.named("default").offered:
-                continue
             old, priority = self.keys[job], self.random.choice((0, 1, 2))
             self.keys[job] = old._replace(priority=priority)
             self.queues.reprioritised(job, old, self._runnable(job), priority)
+        self._withdraw()
 
     def tidy_up(self) -> None:
         self.queues.forget_empty(self.now)
@@ -119,6 +118,9 @@ class World:
         is_paused = (tenant, "default") in self.paused
         (self.paused.discard if is_paused else self.paused.add)((tenant, "default"))
         self.queues.set_paused(tenant, "default", not is_paused)
+        self._withdraw()
+
+    def _withdraw(self) -> None:
         queue = self.queues.named("default")
         for job in self.queues.to_withdraw(queue):
             self.queues.withdraw(queue, job, self.now)

@@ -256,6 +256,66 @@ def test_a_job_beyond_the_front_gets_another_priority() -> None:
     assert scene.depth == 3
 
 
+def test_a_job_on_offer_that_gets_a_lower_priority_waits_at_its_new_place() -> None:
+    scene = Scene(1, 2, 3)
+    scene.offered(2)
+    queue = scene.queues.named("default")
+
+    scene.queues.reprioritised(UUID(int=1), KEY, runnable(1), -5)
+    found = scene.queues.to_withdraw(queue)
+    for job in found:
+        scene.queues.withdraw(queue, job, scene.now)
+
+    assert [job.place for job in found] == [1]
+    assert scene.queues.to_withdraw(queue) == []
+    assert scene.depth == 3
+    assert scene.offered(9) == [3, 1]
+
+
+def test_a_job_on_offer_that_gets_a_higher_priority_stays_there() -> None:
+    scene = Scene(1, 2, 3, 4)
+    scene.offered(3)
+    queue = scene.queues.named("default")
+
+    scene.queues.reprioritised(UUID(int=3), KEY, runnable(3), 9)
+
+    assert scene.queues.to_withdraw(queue) == []
+    scene.queues.take_back(queue, queue.offered[UUID(int=2)])
+    scene.queues.take_back(queue, queue.offered[UUID(int=3)])
+    assert scene.offered(9) == [3, 2, 4], "the priority counts once the offer is lost"
+
+
+def test_a_job_that_was_claimed_meanwhile_is_not_taken_back() -> None:
+    scene = Scene(1)
+    scene.offered(1)
+    scene.queues.reprioritised(UUID(int=1), KEY, runnable(1), -5)
+    scene.claimed(1)
+
+    scene.add(1)
+    scene.offered(1)
+
+    assert scene.queues.to_withdraw(scene.queues.named("default")) == []
+
+
+def test_a_job_that_is_moved_among_many_leaves_no_hole_before_it() -> None:
+    scene = Scene(front_max=1)
+    scene.add(1, 2, 3, priority=-5)
+    scene.add(9)
+    scene.offered(1)
+    queue = scene.queues.named("default")
+    scene.queues.reprioritised(UUID(int=9), KEY, runnable(9), -5)
+    scene.queues.withdraw(queue, queue.offered[UUID(int=9)], scene.now)
+
+    scene.now += CLAIM_SECONDS
+    scene.queues.release_doubtful(scene.now)
+    first = scene.offered(9)
+    (low,) = scene.queues.low()
+
+    assert (first, low.reach, low.beyond) == ([1], 1, 3), "9 is left to Postgres with 2 and 3"
+    scene.queues.fill(low, [runnable(2), runnable(3), runnable(9)], 9)
+    assert scene.offered(9) == [2, 3, 9]
+
+
 def test_tenants_take_turns() -> None:
     scene = Scene(1, 2, 3, 4)
     scene.add(5, 6, tenant="globex")
