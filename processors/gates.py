@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from events.contracts.limit import LimitScope
+from events.contracts.values import PLATFORM_TENANT
 from processors.lanes import Lane, LaneKey
 from processors.turns import Turns
 
@@ -23,6 +24,7 @@ class Scope(NamedTuple):
     """Which jobs a limit counts."""
 
     tenant: str
+    """`PLATFORM_TENANT` stands for all of them; it has limits of tools only."""
     kind: LimitScope
     subject: str
 
@@ -249,6 +251,7 @@ def scopes_of(key: LaneKey) -> list[Scope]:
     scopes = [
         Scope(key.tenant, LimitScope.TENANT, ""),
         Scope(key.tenant, LimitScope.TOOL, key.tool),
+        Scope(PLATFORM_TENANT, LimitScope.TOOL, key.tool),
     ]
     if key.limit_key:
         scopes.append(Scope(key.tenant, LimitScope.KEY, key.limit_key))

@@ -4,12 +4,20 @@ from typing import Annotated, Any
 
 import typer
 
+from infrastructure.cli import platform_limits
 from infrastructure.cli.arguments import AsJson, DataDir
 from infrastructure.cli.client import open_client, segment
 from infrastructure.cli.display import say, show_json, show_table
-from infrastructure.cli.failures import told
+from infrastructure.cli.failures import BadArgument, told
 
 QueueName = Annotated[str, typer.Argument(help="The queue's name.", show_default=False)]
+OfPlatform = Annotated[
+    bool,
+    typer.Option(
+        "--platform", help="Of all tenants together; needs the database, see DATABASE_URL."
+    ),
+]
+ToolName = Annotated[str | None, typer.Option("--tool", help="With --platform: the tool.")]
 
 queues_app = typer.Typer(no_args_is_help=True, help="See queues, stop them, let them go on.")
 limits_app = typer.Typer(no_args_is_help=True, help="Bound how much runs at once or starts.")
@@ -57,10 +65,11 @@ def resume_queue(queue: QueueName, data_dir: DataDir = None, as_json: AsJson = F
 
 @limits_app.command("list")
 @told
-def list_limits(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """The tenant's limits."""
-    with open_client(data_dir) as client:
-        limits = client.query("/limits")["items"]
+def list_limits(
+    platform: OfPlatform = False, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """The tenant's limits, or those over all tenants."""
+    limits = platform_limits.list_limits() if platform else _limits_of_tenant(data_dir)
     if as_json:
         show_json(limits)
         return
@@ -76,33 +85,50 @@ def list_limits(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 @limits_app.command("set")
 @told
 def set_limit(
-    scope: Annotated[str, typer.Argument(help="What it counts: tenant, tool or key.")],
+    scope: Annotated[
+        str | None,
+        typer.Argument(help="What it counts: tenant, tool or key.", show_default=False),
+    ] = None,
     name: Annotated[
         str | None, typer.Argument(help="The tool or the limit key; no key: each by itself.")
     ] = None,
     concurrency: Annotated[int | None, typer.Option(help="So many at once.")] = None,
     rate: Annotated[int | None, typer.Option(help="So many starts in --per-seconds.")] = None,
     per_seconds: Annotated[float, typer.Option(help="The time that --rate is for.")] = 1.0,
+    platform: OfPlatform = False,
+    tool: ToolName = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Limit all jobs of the tenant, those of a tool, or those with a limit key."""
+    """Limit all jobs of the tenant, those of a tool or a limit key; or a tool of all tenants."""
     bounds = {"concurrency": concurrency, "rate": rate, "per_seconds": per_seconds}
-    with open_client(data_dir) as client:
-        accepted = client.put("/limits", {"scope": scope, "name": name, **bounds})
+    if platform:
+        accepted = platform_limits.set_limit(_only_tool(tool, scope or name), bounds)
+    else:
+        scope = _only_argument(scope, tool, "SCOPE")
+        with open_client(data_dir) as client:
+            accepted = client.put("/limits", {"scope": scope, "name": name, **bounds})
     _show_limit(accepted, as_json)
 
 
 @limits_app.command("remove")
 @told
 def remove_limit(
-    limit_id: Annotated[str, typer.Argument(help="Its id; see `limits list`.")],
+    limit_id: Annotated[
+        str | None, typer.Argument(help="Its id; see `limits list`.", show_default=False)
+    ] = None,
+    platform: OfPlatform = False,
+    tool: ToolName = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Limit these jobs no more."""
-    with open_client(data_dir) as client:
-        accepted = client.delete(f"/limits/{segment(limit_id)}")
+    if platform:
+        accepted = platform_limits.remove_limit(_only_tool(tool, limit_id))
+    else:
+        limit_id = _only_argument(limit_id, tool, "LIMIT_ID")
+        with open_client(data_dir) as client:
+            accepted = client.delete(f"/limits/{segment(limit_id)}")
     _show_limit(accepted, as_json)
 
 
@@ -113,6 +139,26 @@ def _steer(queue: str, what: str, data_dir: DataDir, as_json: bool) -> None:
         show_json(steered)
     else:
         say(f"{steered['queue']}: {'paused' if steered['paused'] else 'open'}")
+
+
+def _limits_of_tenant(data_dir: DataDir) -> list[dict[str, Any]]:
+    with open_client(data_dir) as client:
+        limits: list[dict[str, Any]] = client.query("/limits")["items"]
+        return limits
+
+
+def _only_tool(tool: str | None, argument: str | None) -> str:
+    """The tool of a limit over all tenants, which has nothing else."""
+    if tool is None or argument is not None:
+        raise BadArgument("a limit of the platform is named by --tool NAME alone")
+    return tool
+
+
+def _only_argument(argument: str | None, tool: str | None, name: str) -> str:
+    """What names a limit of the tenant."""
+    if argument is None or tool is not None:
+        raise BadArgument(f"a limit of the tenant needs {name}; --tool goes with --platform")
+    return argument
 
 
 def _show_limit(accepted: dict[str, Any], as_json: bool) -> None:

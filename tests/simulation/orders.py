@@ -16,6 +16,7 @@ from events.domain.workflow_plan import Join, Policy, StepInput, StepPlan, probl
 from events.store.sealing import Seal
 
 OWNER: Final = "user:1"
+TOOL: Final = "labor"
 STEPS_MAX: Final = 4
 
 Order = Callable[[UUID, Seal, Origin], Any]
@@ -30,7 +31,7 @@ def job(dice: random.Random) -> Order:
     def order(job_id: UUID, seal: Seal, origin: Origin) -> Job:
         request = JobRequest(
             owner=OWNER,
-            tool="labor",
+            tool=TOOL,
             tool_version="1",
             options=seal.seal("options", options),
             inputs=(),
@@ -53,7 +54,7 @@ def workflow(dice: random.Random) -> Order:
 
     def order(workflow_id: UUID, seal: Seal, origin: Origin) -> Workflow:
         plans = [
-            StepPlan(name, "labor", seal.seal(f"options:{name}", works[name]), **shapes[name])
+            StepPlan(name, TOOL, seal.seal(f"options:{name}", works[name]), **shapes[name])
             for name in names
         ]
         assert problems(plans) == []
@@ -68,7 +69,7 @@ def schedule(dice: random.Random) -> Order:
     options, missed = _labor(dice, [0.0, 0.3]), dice.choice(list(Missed))
 
     def order(schedule_id: UUID, seal: Seal, origin: Origin) -> Schedule:
-        template = Template("labor", seal.seal("options", options))
+        template = Template(TOOL, seal.seal("options", options))
         plan = Plan("* * * * *", "Europe/Berlin", missed)
         return Schedule.create(
             schedule_id, seal.seal("name", "each minute"), plan, template, origin

@@ -8,7 +8,7 @@ from events.contracts import job as facts
 from events.contracts import schedule as schedules
 from events.contracts import workflow as workflows
 from events.contracts.envelope import RecordedRow
-from events.contracts.values import JobStatus
+from events.contracts.values import PLATFORM_TENANT, JobStatus
 from events.domain.job import Job
 from events.domain.workflow import Workflow
 from events.store.codec import Codec
@@ -144,7 +144,7 @@ def _expired_only_if_dead(world: World, history: Sequence[Any]) -> None:
 def _limit_was_kept(world: World, events: Sequence[tuple[RecordedRow, Any]]) -> None:
     running: set[UUID] = set()
     for row, fact in events:
-        if row.tenant != world.limited:
+        if world.limited not in (row.tenant, PLATFORM_TENANT):
             continue
         if isinstance(fact, facts.AttemptStarted):
             running.add(row.originator_id)

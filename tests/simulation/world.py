@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 from events.contracts.limit import LimitScope
-from events.contracts.values import Origin
+from events.contracts.values import PLATFORM_TENANT, Origin
 from events.domain.errors import DomainError
 from events.domain.job import Job
 from events.domain.limit import Bounds, Limit
@@ -73,7 +73,7 @@ class World:
     schedules: list[UUID] = field(default_factory=list)
     """The same of schedules; they are deleted when the storm is over."""
     limited: str | None = None
-    """The tenant of which one job may run at a time."""
+    """The tenant of which one job may run at a time; the platform stands for all of them."""
     has_killed: bool = False
     """Whether some process was killed: what it had begun to store may be left."""
     faults: list[str] = field(default_factory=list)
@@ -209,7 +209,7 @@ class World:
 
     async def _work(self) -> None:
         if self.dice.random() < LIMITED:
-            await self._limit(TENANTS[0])
+            await self._limit(PLATFORM_TENANT if self.seed % 2 else TENANTS[0])
         for _ in range(self.dice.randint(1, 7)):
             await asyncio.sleep(self.dice.uniform(0.0, PAUSE_SECONDS_MAX))
             await self._submit()
@@ -219,12 +219,14 @@ class World:
                 await self._meddle(Workflow, self.dice.choice(self.workflows))
 
     async def _limit(self, tenant: str) -> None:
-        """Let one job of a tenant run at a time, from before there are any."""
+        """Let one job of a tenant run at a time, or of all, from before there are any."""
         self.limited = tenant
+        is_of_all = tenant == PLATFORM_TENANT
+        counted = (LimitScope.TOOL, orders.TOOL) if is_of_all else (LimitScope.TENANT, "")
         command = Command(uuid7(), tenant, b"the same", uuid7())
         while True:
             origin = self._origin(tenant)
-            limit = Limit.introduce(LimitScope.TENANT, "", None, origin)
+            limit = Limit.introduce(*counted, None, origin)
             limit.set(Bounds(concurrency=1), origin)
             try:
                 await self.repository.save(limit, command=command)

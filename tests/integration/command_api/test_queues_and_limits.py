@@ -8,10 +8,11 @@ import pytest
 
 from events.contracts.fact import AnyFact
 from events.contracts.job import JobReprioritised, JobSubmitted
-from events.contracts.limit import LimitIntroduced, LimitRemoved, LimitSet
+from events.contracts.limit import LimitIntroduced, LimitRemoved, LimitScope, LimitSet
 from events.contracts.queue import QueuePaused, queue_id
-from events.contracts.values import JobStatus
+from events.contracts.values import PLATFORM_TENANT, JobStatus
 from events.domain.job import Job
+from events.domain.limit import Bounds, Limit
 from events.store.codec import Codec
 from tests.fixtures.command_api import CommandApi, worker_origin
 
@@ -132,6 +133,20 @@ async def test_a_limit_that_is_not_there_cannot_be_removed(
     assert (answer.status_code, answer.json()["code"]) == (404, "LIMIT_NOT_FOUND")
 
 
+async def test_a_limit_of_the_platform_is_nothing_to_an_operator_of_a_tenant(
+    api: CommandApi, client: httpx.AsyncClient, operator: Headers
+) -> None:
+    at = worker_origin(PLATFORM_TENANT)
+    limit = Limit.introduce(LimitScope.TOOL, "no-op", None, at)
+    limit.set(Bounds(concurrency=1), at)
+    await api.repository.save(limit)
+
+    answer = await client.delete(f"/limits/{limit.id}", headers=operator)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "LIMIT_NOT_FOUND")
+    assert len(await facts(api, limit.id)) == 2
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -145,6 +160,7 @@ async def test_a_limit_that_is_not_there_cannot_be_removed(
         ({"scope": "tool", "concurrency": 1}, "name"),
         ({"scope": "key", "name": "", "concurrency": 1}, "name"),
         ({"scope": "planet", "concurrency": 1}, "scope"),
+        ({"scope": "tenant", "concurrency": 1, "tenant": "platform"}, "tenant"),
         ({"scope": "tenant", "concurrency": 1, "more": 1}, "more"),
     ],
 )

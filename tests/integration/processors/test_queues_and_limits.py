@@ -4,7 +4,8 @@ from uuid import UUID
 
 from events.contracts.limit import LimitScope
 from events.contracts.queue import queue_id
-from events.contracts.values import JobStatus
+from events.contracts.subjects import READY_STREAM
+from events.contracts.values import PLATFORM_TENANT, JobStatus
 from events.domain.limit import Bounds, Limit
 from events.domain.queue import Queue
 from tests.factories.tools import Gate
@@ -78,6 +79,52 @@ async def test_no_more_run_at_once_than_a_limit_lets(floor: Floor, gate: type[Ga
 
     for job in held:
         await floor.until_status(job, SUCCEEDED)
+
+
+async def test_a_limit_of_the_platform_counts_all_tenants_through_a_change_of_dispatchers(
+    floor: Floor, gate: type[Gate]
+) -> None:
+    of_all = origin(tenant=PLATFORM_TENANT)
+    limit = Limit.introduce(LimitScope.TOOL, "gate", None, of_all)
+    limit.set(Bounds(concurrency=2), of_all)
+    await floor.repository.save(limit)
+    first = await floor.dispatcher(claim_seconds=0.5)
+    held = [await floor.submit("gate", tenant=name) for name in ("acme", "globex", "initech") * 2]
+    await floor.worker(worker_slots=6)
+
+    await floor.until(lambda: are_running(floor, 2), "the limit is never reached")
+    await first.drain()
+    await floor.dispatcher(claim_seconds=0.5)
+    free = await floor.submit(tenant="globex")
+    await floor.until_status(free, SUCCEEDED)
+    assert len(await started_jobs(floor)) == 3
+    gate.opened.set()
+
+    for job in held:
+        await floor.until_status(job, SUCCEEDED)
+
+
+async def test_a_job_on_offer_that_gets_a_lower_priority_goes_after_the_others(
+    floor: Floor,
+) -> None:
+    jobs = [await floor.submit() for _ in range(12)]
+    await floor.dispatcher(ready_floor=4, ready_depth=4)
+    await are_offered(floor, 4)
+    before = (await floor.broker.jetstream.stream_info(READY_STREAM)).state.last_seq
+
+    await floor.change(jobs[1], lambda job: job.reprioritise(-10, origin()))
+
+    async def is_withdrawn() -> bool:
+        info = await floor.broker.jetstream.stream_info(READY_STREAM)
+        # Another took the place of the one that was taken back.
+        return (info.state.messages, info.state.last_seq) == (4, before + 1)
+
+    await floor.until(is_withdrawn, "the offer is never taken back")
+    await floor.worker(inline_slots=1, worker_slots=1)
+    for job in jobs:
+        await floor.until_status(job, SUCCEEDED)
+    # Each is offered when one is claimed, so that at most a few may start in between.
+    assert (await started_jobs(floor)).index(jobs[1].id) >= 8
 
 
 def paused(name: str) -> Queue:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.contracts.limit import LimitScope
+from events.contracts.values import PLATFORM_TENANT
 from processors.gates import Bound, Scope
 from processors.lanes import LaneKey, Runnable
 from processors.queues import Queues, Rules
@@ -22,6 +23,7 @@ LIMITS = {
     Scope("acme", LimitScope.TOOL, "ocr"): Bound(concurrency=1),
     Scope("globex", LimitScope.TENANT, ""): Bound(rate=7, per_seconds=10.0),
     Scope("globex", LimitScope.KEY, ""): Bound(concurrency=1),
+    Scope(PLATFORM_TENANT, LimitScope.TOOL, "no-op"): Bound(concurrency=2),
 }
 STEPS = 250
 
@@ -166,10 +168,12 @@ class World:
             key = self.keys[job]
             running[Scope(key.tenant, LimitScope.TENANT, "")] += 1
             running[Scope(key.tenant, LimitScope.TOOL, key.tool)] += 1
+            running[Scope(PLATFORM_TENANT, LimitScope.TOOL, key.tool)] += 1
             if key.limit_key:
                 running[Scope(key.tenant, LimitScope.KEY, key.limit_key)] += 1
         assert running[Scope("acme", LimitScope.TENANT, "")] <= 2
         assert running[Scope("acme", LimitScope.TOOL, "ocr")] <= 1
+        assert running[Scope(PLATFORM_TENANT, LimitScope.TOOL, "no-op")] <= 2
         for key_name in KEYS[1:]:
             assert running[Scope("globex", LimitScope.KEY, key_name)] <= 1
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from events.contracts.limit import LimitScope
+from events.contracts.values import PLATFORM_TENANT
 from processors.gates import Bound, Scope
 from processors.lanes import LaneKey, Runnable
 from processors.queues import Queues, Rules
@@ -354,6 +355,32 @@ def test_jobs_behind_a_limited_tool_are_not_blocked() -> None:
     scene.add(6, 7)
 
     assert scene.offered(9) == [1, 6, 7]
+
+
+def test_a_limit_of_the_platform_counts_the_jobs_of_every_tenant() -> None:
+    scene = Scene()
+    scope = Scope(PLATFORM_TENANT, LimitScope.TOOL, "ocr")
+    scene.queues.set_limit(scope, Bound(concurrency=2))
+    scene.add(1, 2, tool="ocr")
+    scene.add(3, 4, tool="ocr", tenant="globex")
+    scene.add(5, tenant="initech")
+
+    assert scene.offered(9) == [1, 3, 5], "one of each tenant, and what has another tool"
+    scene.claimed(1, 3)
+    scene.ended(3)
+    assert scene.offered(9) == [2]
+
+
+def test_a_rate_of_the_platform_is_shared_by_all_tenants() -> None:
+    scene = Scene()
+    scope = Scope(PLATFORM_TENANT, LimitScope.TOOL, "ocr")
+    scene.queues.set_limit(scope, Bound(rate=2, per_seconds=10.0))
+    scene.add(1, 2, tool="ocr")
+    scene.add(3, 4, tool="ocr", tenant="globex")
+
+    assert scene.offered(9) == [1, 3]
+    scene.now += 5
+    assert len(scene.offered(9)) == 1
 
 
 def test_a_limit_counts_what_ran_before_it_was_set() -> None:
