@@ -1,5 +1,6 @@
 """`magictoolbox doctor` tells what is well, what is not, and what would mend it."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -9,7 +10,9 @@ from pathlib import Path
 import nats
 import pytest
 
+from deploy import migrations
 from events.contracts.subjects import EVENTS_STREAM, READY_STREAM
+from tests.fixtures.servers import ServerFactory
 
 WELL = {"status": "ok", "detail": None}
 SECRET = "only-for-tests-0123456789abcdef0123"
@@ -34,13 +37,18 @@ def doctor(folder: Path, *arguments: str, **told: str) -> subprocess.CompletedPr
 
 
 @pytest.fixture
-async def servers_of(database_url: str, nats_url: str, redis_url: str) -> dict[str, str]:
+async def servers_of(
+    server_factory: ServerFactory, nats_url: str, redis_url: str
+) -> dict[str, str]:
     """The settings of a platform whose schema and streams are there."""
+    database = server_factory.postgres()
+    database.start()
+    await asyncio.to_thread(migrations.upgrade, database.url)
     connection = await nats.connect(nats_url)
     for stream in (EVENTS_STREAM, READY_STREAM):
         await connection.jetstream().add_stream(name=stream, subjects=[f"doctor.{stream}"])
     await connection.close()
-    return {"DATABASE_URL": database_url, "NATS_URL": nats_url, "REDIS_URL": redis_url}
+    return {"DATABASE_URL": database.url, "NATS_URL": nats_url, "REDIS_URL": redis_url}
 
 
 def test_where_all_is_well_every_line_says_so(tmp_path: Path, servers_of: dict[str, str]) -> None:
@@ -74,6 +82,13 @@ def test_a_schema_that_is_missing_names_the_command_that_makes_it(
 
     assert "log is at None" in told.stdout
     assert "magictoolbox db migrate" in told.stdout
+
+
+def test_a_server_that_may_lose_a_commit_is_refused(tmp_path: Path, database_url: str) -> None:
+    told = doctor(tmp_path, **{**NOWHERE, "DATABASE_URL": database_url})
+
+    assert told.returncode == 1
+    assert "fsync is off" in told.stdout
 
 
 def test_bad_settings_are_named_without_their_values(tmp_path: Path) -> None:
