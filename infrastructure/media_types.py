@@ -46,6 +46,8 @@ _ALIASES = {
 }
 _GUESSED = frozenset({TEXT, JSON, NDJSON, CSV})
 _SEPARATORS = (("\t", TSV), (",", CSV), (";", CSV), ("|", CSV))
+_RECORDINGS = ((b"caff", "audio/x-caf"), (b"wvpk", "audio/x-wavpack"))
+_MPEG_TS_STEP, _MPEG_TS_PACKETS = 188, 3
 _OFFICE = ((b"xl/", XLSX), (b"word/", DOCX), (b"ppt/", PPTX))
 _JSON_START = re.compile(r'\s*(?:\{\s*(?:"|\}\s*\Z)|\[\s*(?:["{\[\]0-9-]|true|false|null))')
 
@@ -79,6 +81,8 @@ class MediaTypes:
         found = _ALIASES.get(found, found)
         if found == "application/zip" or (found == UNKNOWN and head.startswith(b"PK\x03\x04")):
             return _office(head)
+        if found == UNKNOWN:
+            return _recording(head)
         return _text(head) if found in _GUESSED else found
 
 
@@ -105,6 +109,15 @@ def _database() -> str | None:
         ctypes.CDLL(str(folder / "libmagic.so.1"))
         return str(folder / "magic.mgc")
     return None
+
+
+def _recording(head: bytes) -> str:
+    """Formats of sound and film that libmagic does not know."""
+    for mark, media_type in _RECORDINGS:
+        if head.startswith(mark):
+            return media_type
+    starts = head[: _MPEG_TS_STEP * _MPEG_TS_PACKETS : _MPEG_TS_STEP]
+    return "video/mp2t" if starts == b"G" * _MPEG_TS_PACKETS else UNKNOWN
 
 
 def _office(head: bytes) -> str:

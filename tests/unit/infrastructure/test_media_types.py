@@ -73,6 +73,10 @@ SAMPLES = [
     (b'{"a": 1}\n{"a": 2}\n', "application/x-ndjson"),
     (b'{"a": 1}\n' * 5_000, "application/x-ndjson"),
     (b"{not json}\n", "text/plain"),
+    ((b"G" + bytes(187)) * 3, "video/mp2t"),
+    ((b"G" + bytes(187)) * 2, "application/octet-stream"),
+    (b"caff\x00\x01\x00\x00desc" + bytes(32), "audio/x-caf"),
+    (b"wvpk" + bytes(range(28)), "audio/x-wavpack"),
     (b"\x00\x01\x02\x03" * 100, "application/octet-stream"),
     (b"", "application/octet-stream"),
 ]
