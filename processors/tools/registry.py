@@ -14,6 +14,7 @@ from typing import Any
 from processors.tools.archive_creator import ArchiveCreator
 from processors.tools.archive_extractor import ArchiveExtractor
 from processors.tools.archive_lister import ArchiveLister
+from processors.tools.audio_converter import AudioConverter
 from processors.tools.barcode_maker import BarcodeMaker
 from processors.tools.base import BaseTool, ToolRetries, install_command
 from processors.tools.checksum import Checksum
@@ -29,6 +30,7 @@ from processors.tools.images_to_pdf import ImagesToPdf
 from processors.tools.markdown_to_html import MarkdownToHtml
 from processors.tools.markdown_to_pdf import MarkdownToPdf
 from processors.tools.media_info import MediaInfo
+from processors.tools.media_trimmer import MediaTrimmer
 from processors.tools.metadata_stripper import MetadataStripper
 from processors.tools.no_op import NoOp
 from processors.tools.ocr import Ocr
@@ -45,6 +47,8 @@ from processors.tools.qr_maker import QrMaker
 from processors.tools.subtitle_converter import SubtitleConverter
 from processors.tools.svg_to_image import SvgToImage
 from processors.tools.table_converter import TableConverter
+from processors.tools.video_converter import VideoConverter
+from processors.tools.video_thumbnailer import VideoThumbnailer
 
 ENTRY_POINT_GROUP = "magictoolbox.tools"
 REASON_LENGTH_MAX = 300
@@ -54,6 +58,7 @@ BUILT_INS: tuple[type[AnyTool], ...] = (
     ArchiveCreator,
     ArchiveExtractor,
     ArchiveLister,
+    AudioConverter,
     BarcodeMaker,
     Checksum,
     CodeReader,
@@ -67,6 +72,7 @@ BUILT_INS: tuple[type[AnyTool], ...] = (
     MarkdownToHtml,
     MarkdownToPdf,
     MediaInfo,
+    MediaTrimmer,
     ImagesToPdf,
     MetadataStripper,
     NoOp,
@@ -83,6 +89,8 @@ BUILT_INS: tuple[type[AnyTool], ...] = (
     SubtitleConverter,
     SvgToImage,
     TableConverter,
+    VideoConverter,
+    VideoThumbnailer,
 )
 
 

@@ -24,6 +24,13 @@ SIGNATURES: dict[str, tuple[tuple[int, bytes], ...]] = {
     "application/x-bzip2": ((0, b"BZh"),),
     "application/x-xz": ((0, b"\xfd7zXZ\0"),),
     "application/zstd": ((0, b"\x28\xb5\x2f\xfd"),),
+    "audio/mpeg": ((0, b"ID3"), (0, b"\xff\xfb"), (0, b"\xff\xf3"), (0, b"\xff\xf2")),
+    "audio/mp4": ((4, b"ftyp"),),
+    "audio/ogg": ((0, b"OggS"),),
+    "audio/flac": ((0, b"fLaC"),),
+    "audio/wav": ((8, b"WAVE"),),
+    "video/mp4": ((4, b"ftyp"),),
+    "video/webm": ((0, b"\x1a\x45\xdf\xa3"),),
     PARQUET: ((0, b"PAR1"),),
     XLSX: ((0, b"PK\x03\x04"),),
 }

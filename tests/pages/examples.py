@@ -12,6 +12,7 @@ import segno
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.factories import files, office
+from tests.factories.media import film
 
 DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
@@ -105,6 +106,11 @@ def sound(name: str = "tone.wav") -> Given:
     return Given(name, "audio/wav", stream.getvalue())
 
 
+def video(name: str = "holiday.mp4") -> Given:
+    """A second of a test picture with a tone."""
+    return Given(name, "video/mp4", film())
+
+
 def code(name: str = "code.png") -> Given:
     """A picture of a QR code."""
     stream = io.BytesIO()
@@ -157,7 +163,7 @@ def examples() -> dict[str, Example]:
         "markdown-to-html": Example((minutes,), {"standalone": False}),
         "markdown-to-pdf": Example((minutes,)),
         "media-info": Example((sound(),)),
-        "media-trimmer": Example((sound(),), {"end": 0.25}),
+        "media-trimmer": Example((sound(),), {"duration": 0.25}),
         "metadata-stripper": Example((photo(),)),
         "ocr": Example((scan(),)),
         "pdf-compressor": Example((pdf(),)),
@@ -172,4 +178,6 @@ def examples() -> dict[str, Example]:
         "subtitle-converter": Example((text("talk.srt", "application/x-subrip", SUBTITLES),)),
         "svg-to-image": Example((text("drawing.svg", "image/svg+xml", DRAWING),)),
         "table-converter": Example((table,), {"output_format": "json"}),
+        "video-converter": Example((video(),), {"output_format": "webm"}),
+        "video-thumbnailer": Example((video(),)),
     }

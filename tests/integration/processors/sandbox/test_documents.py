@@ -16,6 +16,7 @@ from processors.sandbox.runner import INSTALLED, Sandbox
 from processors.tools.base import InputFile, ToolProcessingError
 from processors.tools.office_files import DOCX
 from processors.tools.registry import installed
+from tests.factories.media import film, has_ffmpeg
 from tests.factories.office import docx, paragraph
 from tests.integration.processors.sandbox.boxes import started
 
@@ -69,6 +70,12 @@ REAL: dict[str, Case] = {
     "table-converter": (b"a,b\n1,2.50\n", "text/csv", {"output_format": "parquet"}),
     "subtitle-converter": (SRT, "text/plain", {}),
 }
+FILMS: dict[str, dict[str, Any]] = {
+    "audio-converter": {"output_format": "opus"},
+    "media-trimmer": {"start": 0.2, "duration": 0.5},
+    "video-converter": {"output_format": "webm"},
+    "video-thumbnailer": {},
+}
 BAD: dict[str, tuple[str, Case]] = {
     "archive-extractor": ("ARCHIVE_BOMB", (zipped(a=bytes(40 * 1024**2)), OCTETS, {})),
 }
@@ -87,6 +94,18 @@ async def outcome(sandbox: Sandbox, folder: Path, tool: str, case: Case) -> Tool
 @pytest.mark.parametrize("tool", list(REAL))
 async def test_a_tool_works_behind_all_walls(sandbox: Sandbox, tmp_path: Path, tool: str) -> None:
     made = await outcome(sandbox, tmp_path, tool, REAL[tool])
+
+    assert len(made.outputs) == 1
+    assert made.peak_rss_bytes is not None
+    assert made.peak_rss_bytes < installed().get(tool).limits.memory_bytes
+
+
+@pytest.mark.skipif(not has_ffmpeg(), reason="the extra media is not installed")
+@pytest.mark.parametrize("tool", list(FILMS))
+async def test_a_tool_for_films_works_behind_all_walls(
+    sandbox: Sandbox, tmp_path: Path, tool: str
+) -> None:
+    made = await outcome(sandbox, tmp_path, tool, (film(), "video/mp4", FILMS[tool]))
 
     assert len(made.outputs) == 1
     assert made.peak_rss_bytes is not None
