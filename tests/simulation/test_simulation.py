@@ -21,7 +21,7 @@ from projectors.intake import Delivery
 from projectors.runner import Runner
 from tests.simulation.simulate import quiet, simulate
 
-WORLDS = 1_000
+WORLDS = 600
 WORLDS_IN_CHUNK = 25
 WORLDS_IN_DRILL = 3_000
 FOUND = (1323, 1653)
