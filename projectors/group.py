@@ -26,6 +26,7 @@ from projectors.projections.job_timeline import JobTimeline
 from projectors.projections.queues import Limits, QueueCounters, QueueStates
 from projectors.projections.schedule_summary import ScheduleSummary
 from projectors.projections.tool_catalogue import ToolCatalogue
+from projectors.projections.workflow_summary import WorkflowSummary
 from projectors.rows import KeyedRows, Rows, RowsChanged
 from projectors.statements import Write
 
@@ -52,7 +53,7 @@ class Group:
         self.projections: Sequence[Projection] = (
             *(self._jobs, JobTimeline(), ToolCatalogue(), BulkOperations()),
             *(JobCounters(), OutcomeCounters(), ScheduleSummary()),
-            *(QueueCounters(), QueueStates(), Limits()),
+            *(QueueCounters(), QueueStates(), Limits(), WorkflowSummary()),
         )
         self._folds: dict[type[AnyFact], list[Fold]] = {}
         for projection in self.projections:

@@ -10,6 +10,7 @@ from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
 from events.contracts.limit import LimitScope
 from events.contracts.values import FileRef, JobStatus, Origin, SealedText
+from events.contracts.workflow import WorkflowStatus
 from events.domain.bulk import BulkFilter, BulkOperation
 from events.domain.job import WAITING, Failure, Job, JobRequest
 from events.domain.limit import Bounds, Limit
@@ -17,6 +18,8 @@ from events.domain.queue import Queue
 from events.domain.schedule import Missed, Plan, Schedule, Template
 from events.domain.tool import Offer, Tool
 from events.domain.upload import Upload
+from events.domain.workflow import Workflow, WorkflowRequest
+from events.domain.workflow_plan import StepPlan
 from events.store.codec import Codec
 from tests.fixtures.events import NOON
 
@@ -195,6 +198,40 @@ class Histories:
             bulk.cancel(self.origin(bulk.tenant))
         return facts_of(bulk)
 
+    def workflow(self) -> list[AnyFact]:
+        """A workflow some steps of which run, whose jobs end one by one, perhaps more than once."""
+        plans = [_step("a"), _step("b"), _step("c", "a", "b"), _step("d", "c")]
+        request = WorkflowRequest("user:1", plans, labels=SealedText("s1.labels"))
+        origin = self.origin(self.random.choice(TENANTS))
+        workflow = Workflow.submit(self.new_id(), request, origin)
+        for _ in range(self.random.randrange(16)):
+            at, chance = self.origin(workflow.tenant), self.random.random()
+            if workflow.status is WorkflowStatus.SUCCEEDED:
+                break
+            if workflow.status.is_final:
+                workflow.reopen(self.random.choice((None, "a", "*")), at)
+            elif chance < 0.05:
+                workflow.cancel(at)
+            elif chance < 0.5 and (ready := workflow.ready()):
+                self.begin(workflow, self.random.choice(ready).id, at)
+            else:
+                self.end_some(workflow, at)
+        return facts_of(workflow)
+
+    def begin(self, workflow: Workflow, step: str, at: Origin) -> None:
+        """A step is started with a few jobs, with none, or cannot be."""
+        if self.random.random() < 0.1:
+            workflow.fail_step(step, "INPUT_GONE", at)
+        else:
+            workflow.start_step(step, self.random.randrange(4), at)
+
+    def end_some(self, workflow: Workflow, at: Origin) -> None:
+        """Some jobs of the workflow end, for the first time or once more."""
+        jobs = [job for state in workflow.steps.values() for job in state.jobs]
+        some = self.random.sample(jobs, self.random.randrange(len(jobs) + 1))
+        ends = ("succeeded", "succeeded", "succeeded", "failed", "cancelled")
+        workflow.note_ended({job: self.random.choice(ends) for job in some}, at)
+
     def upload(self) -> list[AnyFact]:
         """An upload, which no read model shows."""
         expires = self.now + timedelta(hours=1)
@@ -216,6 +253,7 @@ class Histories:
                 job, steps = self.submit(), self.random.randrange(STEPS_MAX)
                 facts += self.upload() if self.random.random() < 0.2 else []
                 facts += self.schedule() if self.random.random() < 0.1 else []
+                facts += self.workflow() if self.random.random() < 0.1 else []
             else:
                 job, steps = alive.pop(self.random.randrange(len(alive)))
                 self.step(job)
@@ -224,6 +262,10 @@ class Histories:
             if steps > 0:
                 alive.append((job, steps))
         return recorded([*facts, *self.queue(), *self.limit(), *self.bulk()])
+
+
+def _step(name: str, *after: str) -> StepPlan:
+    return StepPlan(name, "no-op", SealedText("s1.options"), after=after)
 
 
 def facts_of(aggregate: object) -> list[AnyFact]:

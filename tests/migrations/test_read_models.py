@@ -15,6 +15,7 @@ from projectors.read_models import (
     queues,
     schedule_summary,
     tool_catalogue,
+    workflow_summary,
 )
 from projectors.read_models.schema import metadata, physical_name, physical_table
 
@@ -30,6 +31,7 @@ READ_MODELS = (
     queues.queue_counters,
     queues.queue_states,
     queues.limits,
+    workflow_summary.workflow_summary,
 )
 
 COLUMNS = """
