@@ -28,6 +28,7 @@ from query_api.routes import (
     stats,
     tools,
     workers,
+    workflows,
 )
 from query_api.settings import QueryApiSettings
 
@@ -40,6 +41,7 @@ DESCRIPTION: Final = (
 TAGS: Final = (
     {"name": "jobs", "description": "Jobs, their outputs and their history."},
     {"name": "schedules", "description": "Jobs by a plan, and when they come next."},
+    {"name": "workflows", "description": "Jobs that wait for each other, and how far they are."},
     {"name": "tools", "description": "What can be done with files."},
     {"name": "stats", "description": "The tenant's jobs in numbers."},
     {"name": "queues", "description": "What waits, what is stopped, and what is bounded."},
@@ -54,6 +56,7 @@ ROUTERS: Final = (
     reports.router,
     job_stream.router,
     schedules.router,
+    workflows.router,
     tools.router,
     bulk.router,
     stats.router,

@@ -58,6 +58,13 @@ class ScheduleNotFound(QueryError):
     CODE = "SCHEDULE_NOT_FOUND"
 
 
+class WorkflowNotFound(QueryError):
+    """There is no such workflow."""
+
+    STATUS = 404
+    CODE = "WORKFLOW_NOT_FOUND"
+
+
 class ToolNotFound(QueryError):
     """There is no such tool."""
 

@@ -43,10 +43,12 @@ class History:
         return None if row is None else self._codec.decode_row(row)
 
     async def events(
-        self, aggregate_id: UUID, *, up_to: int = VERSION_MAX
+        self, aggregate_id: UUID, *, after: int = 0, up_to: int = VERSION_MAX
     ) -> Sequence[RecordedEvent]:
-        """The history of an aggregate up to a version, in order."""
-        rows = await patiently(lambda: self._log.read_stream(aggregate_id, up_to=up_to))
+        """The history of an aggregate after a version and up to one, in order."""
+        rows = await patiently(
+            lambda: self._log.read_stream(aggregate_id, after_version=after, up_to=up_to)
+        )
         return [self._codec.decode_row(row) for row in rows]
 
     async def seals(self, job_ids: Sequence[UUID]) -> dict[UUID, Seal]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from events.contracts.bulk import BulkStatus
 from events.contracts.values import JobStatus
+from events.contracts.workflow import WorkflowStatus
 from infrastructure.settings import HttpSettings
 
 PREFIX = "/api/v1"
@@ -35,7 +36,7 @@ class Links:
     def job(self, job_id: UUID, status: str) -> dict[str, str]:
         """A job, its history, and the commands that its status allows."""
         path = f"{PREFIX}/jobs/{job_id}"
-        seen = f"{self.query_url}{path}"
+        seen = self.seen_job(job_id)
         links = {"self": seen, "events": f"{seen}/events", "report": f"{seen}/report"}
         links["stream"] = f"{seen}/stream"
         if not JobStatus(status).is_final:
@@ -43,6 +44,10 @@ class Links:
         elif status != JobStatus.SUCCEEDED:
             links["retry"] = f"{self.command_url}{path}/retry"
         return links
+
+    def seen_job(self, job_id: UUID) -> str:
+        """A job as it is."""
+        return f"{self.query_url}{PREFIX}/jobs/{job_id}"
 
     def bulk(self, bulk_id: UUID, status: str) -> dict[str, str]:
         """A bulk operation, and the way to stop it."""
@@ -63,6 +68,17 @@ class Links:
             "fire": f"{steered}/fire",
             step: f"{steered}/{step}",
         }
+
+    def workflow(self, workflow_id: UUID, status: str) -> dict[str, str]:
+        """A workflow, its history and picture, and the commands that its status allows."""
+        path = f"{PREFIX}/workflows/{workflow_id}"
+        seen = f"{self.query_url}{path}"
+        links = {"self": seen, "events": f"{seen}/events", "mermaid": f"{seen}?format=mermaid"}
+        if not WorkflowStatus(status).is_final:
+            links["cancel"] = f"{self.command_url}{path}/cancel"
+        elif status != WorkflowStatus.SUCCEEDED:
+            links["retry"] = f"{self.command_url}{path}/retry"
+        return links
 
     def output(self, job_id: UUID, name: str) -> str:
         """The bytes of one output."""

@@ -19,10 +19,12 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 class Rendered:
-    """The bytes of a view and their tag."""
+    """The bytes of a view, or of a text, and their tag."""
 
-    def __init__(self, view: BaseModel) -> None:
-        self._body = view.model_dump_json().encode()
+    def __init__(self, view: BaseModel | str, media_type: str = JSON) -> None:
+        text = view if isinstance(view, str) else view.model_dump_json()
+        self._body = text.encode()
+        self._media_type = media_type
         self._etag = etag_of(self._body)
 
     def is_known_to(self, request: Request) -> bool:
@@ -34,7 +36,7 @@ class Rendered:
         if self.is_known_to(request):
             answer = not_modified(self._etag, cache_control)
         else:
-            answer = Response(self._body, media_type=JSON, headers={"ETag": self._etag})
+            answer = Response(self._body, media_type=self._media_type, headers={"ETag": self._etag})
             if cache_control is not None:
                 answer.headers["Cache-Control"] = cache_control
         answer.headers[APPLIED_POSITION] = str(position)

@@ -35,6 +35,10 @@ class SealedText:
         """What a schedule is called."""
         return self._open("schedule name", sealed) or ERASED
 
+    def workflow_name(self, sealed: str | None) -> str | None:
+        """What a workflow is called, if it has a name."""
+        return None if sealed is None else self.shown_name(sealed)
+
     def message(self, sealed: str | None) -> str | None:
         """What went wrong."""
         return self._open("message", sealed)

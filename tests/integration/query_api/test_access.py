@@ -25,7 +25,7 @@ TENANT_ONLY = frozenset({Role.OPERATOR, Role.ADMIN, Role.AUDITOR})
 
 @dataclass(frozen=True)
 class Access:
-    """Which roles may, and whether the route names a job, or a schedule of jobs."""
+    """Which roles may, and whether the route names a job, or a schedule or workflow of jobs."""
 
     roles: frozenset[Role] = frozenset(Role)
     is_of_a_job: bool = False
@@ -46,6 +46,9 @@ TABLE = {
     "/api/v1/schedules/{schedule_id}": Access(is_of_a_job=True),
     "/api/v1/tools": Access(),
     "/api/v1/tools/{tool}": Access(),
+    "/api/v1/workflows": Access(),
+    "/api/v1/workflows/{workflow_id}": Access(is_of_a_job=True),
+    "/api/v1/workflows/{workflow_id}/events": Access(is_of_a_job=True),
     "/api/v1/stats/overview": Access(TENANT_ONLY),
     "/api/v1/bulk/{bulk_id}": Access(),
     "/api/v1/projections": Access(TENANT_ONLY),
@@ -207,7 +210,7 @@ def routes_of(app: FastAPI) -> list[tuple[str, set[str]]]:
 def url_of(path: str, job_id: UUID) -> str:
     """The route's path with something in its gaps."""
     filled = path.removeprefix("/api/v1").replace("{job_id}", str(job_id))
-    filled = filled.replace("{schedule_id}", str(job_id))
+    filled = filled.replace("{schedule_id}", str(job_id)).replace("{workflow_id}", str(job_id))
     gaps = {"{name}": "a.webp", "{tool}": "image-converter", "{number}": "1"}
     for gap, value in gaps.items():
         filled = filled.replace(gap, value)
@@ -223,6 +226,8 @@ async def url_of_own_job(world: World, path: str) -> str:
     bulk_id = await world.bulk(await world.user())
     if "{schedule_id}" in path:
         job_id = await world.schedule()
+    if "{workflow_id}" in path:
+        job_id = await world.workflow()
     await world.project()
     return url_of(path, job_id).replace("{bulk_id}", str(bulk_id))
 

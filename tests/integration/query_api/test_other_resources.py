@@ -200,6 +200,7 @@ async def test_projections_tell_how_far_behind_they_are(
         "queue_states": 1,
         "schedule_summary": 1,
         "tool_catalogue": 1,
+        "workflow_summary": 1,
     }
     assert answer.headers["X-Applied-Position"] == str(position)
 
