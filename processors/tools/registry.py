@@ -19,6 +19,7 @@ from processors.tools.barcode_maker import BarcodeMaker
 from processors.tools.base import BaseTool, ToolRetries, install_command
 from processors.tools.checksum import Checksum
 from processors.tools.code_reader import CodeReader
+from processors.tools.document_converter import DocumentConverter
 from processors.tools.docx_to_markdown import DocxToMarkdown
 from processors.tools.heic_converter import HeicConverter
 from processors.tools.image_converter import ImageConverter
@@ -63,6 +64,7 @@ BUILT_INS: tuple[type[AnyTool], ...] = (
     Checksum,
     CodeReader,
     HeicConverter,
+    DocumentConverter,
     DocxToMarkdown,
     ImageConverter,
     ImageCropper,

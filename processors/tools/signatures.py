@@ -1,5 +1,8 @@
 """The marks by which the first bytes of a file tell its type, for the types that tools deal in."""
 
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+ODT = "application/vnd.oasis.opendocument.text"
+EPUB = "application/epub+zip"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 PARQUET = "application/vnd.apache.parquet"
 HEAD_BYTES = 64
@@ -32,6 +35,9 @@ SIGNATURES: dict[str, tuple[tuple[int, bytes], ...]] = {
     "video/mp4": ((4, b"ftyp"),),
     "video/webm": ((0, b"\x1a\x45\xdf\xa3"),),
     PARQUET: ((0, b"PAR1"),),
+    DOCX: ((0, b"PK\x03\x04"),),
+    EPUB: ((0, b"PK\x03\x04"),),
+    ODT: ((0, b"PK\x03\x04"),),
     XLSX: ((0, b"PK\x03\x04"),),
 }
 """Where a type has a mark: the offset and the bytes, one of several ways."""

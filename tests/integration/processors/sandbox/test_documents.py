@@ -62,6 +62,7 @@ REAL: dict[str, Case] = {
     "archive-lister": (zipped(a=b"hello"), "application/zip", {}),
     "barcode-maker": (b"HELLO", "text/plain", {}),
     "code-reader": (qr_code("hello"), "image/png", {}),
+    "document-converter": (b"# Hello\n", "text/plain", {}),
     "docx-to-markdown": (docx(paragraph("Hello")), DOCX, {}),
     "markdown-to-html": (b"# Hello\n", "text/plain", {}),
     "markdown-to-pdf": (b"# Hello\n", "text/plain", {}),

@@ -1,0 +1,174 @@
+"""The tool that needs pandoc."""
+
+import base64
+import io
+import re
+import zipfile
+from typing import Any
+
+import pytest
+
+from infrastructure.media_types import MediaTypes
+from processors.tools.document_formats import MEDIA_TYPES, SUFFIXES, TEXT_BYTES_MAX
+from processors.tools.office_files import DOCX
+from processors.tools.programs import PANDOC, path_of
+from tests.factories.files import rgba_png
+from tests.factories.office import docx, paragraph
+from tests.unit.processors.tools.workbench import Given, made, refused
+
+pytestmark = pytest.mark.skipif(path_of(PANDOC) is None, reason="the extra office is not installed")
+MARKDOWN = b"# Minutes\n\nIt was *decided*:\n\n1. to begin\n2. to go on\n"
+FORMATS = list(MEDIA_TYPES)
+
+
+def text(content: bytes, filename: str = "minutes.md", media_type: str = "text/plain") -> Given:
+    return Given(content, filename, media_type)
+
+
+@pytest.mark.parametrize("target", FORMATS)
+async def test_a_document_goes_to_every_format_and_back(target: Any) -> None:
+    there = await made("document-converter", text(MARKDOWN), output_format=target)
+    found = MediaTypes().of(there.content)
+    back = await made(
+        "document-converter", Given(there.content, there.name, found), output_format="markdown"
+    )
+
+    assert (there.name, there.media_type) == (f"minutes{SUFFIXES[target]}", MEDIA_TYPES[target])
+    # A lone first heading is the title of an RST.
+    assert re.search(r"^(# |title: ).*Minutes$", back.text, re.MULTILINE)
+    assert "*decided*" in back.text
+    assert "2." in back.text
+    assert "to go on" in back.text
+
+
+@pytest.mark.parametrize("target", FORMATS)
+async def test_the_same_document_gives_the_same_bytes(target: str) -> None:
+    first = await made("document-converter", text(MARKDOWN), output_format=target)
+
+    assert first == await made("document-converter", text(MARKDOWN), output_format=target)
+
+
+async def test_a_word_document_becomes_text() -> None:
+    given = Given(docx(paragraph("Hello", bold=True), paragraph("yes")), "a.docx", DOCX)
+
+    result = await made("document-converter", given, output_format="rst")
+
+    assert result.text.split() == ["**Hello**", "yes"]
+
+
+async def book(content: bytes) -> zipfile.ZipFile:
+    result = await made("document-converter", text(content), output_format="epub")
+    return zipfile.ZipFile(io.BytesIO(result.content))
+
+
+async def test_two_books_are_not_taken_for_one() -> None:
+    one, other = await book(MARKDOWN), await book(MARKDOWN + b"x")
+
+    assert one.read("EPUB/toc.ncx") != other.read("EPUB/toc.ncx")
+    assert b">minutes</dc:title>" in one.read("EPUB/content.opf")
+
+
+async def test_an_image_inside_stays_where_there_is_room_for_it() -> None:
+    image = base64.b64encode(rgba_png()).decode()
+    source = f"<p>yes</p><img alt='A bell' src='data:image/png;base64,{image}'>".encode()
+    word = await made("document-converter", text(source, "a.html"), output_format="docx")
+    given = Given(word.content, word.name, DOCX)
+
+    page = await made("document-converter", given, output_format="html")
+    prose = await made("document-converter", given, output_format="markdown")
+
+    assert "data:image/png;base64," in page.text
+    assert prose.text.split() == ["yes", "A", "bell"]
+    assert "Left out or not found, such as raw HTML and images: 1." in prose.notes
+
+
+DANGERS = b"""---
+title: Kept
+css: http://127.0.0.1/x.css
+header-includes: <script>alert(1)</script>
+---
+
+# Hi
+
+<script>alert(2)</script>
+
+[a link](JavaScript:alert(3)) ![x](http://127.0.0.1/x.png)
+"""
+
+
+async def test_what_could_harm_a_reader_is_left_out_and_told() -> None:
+    result = await made("document-converter", text(DANGERS), output_format="html")
+
+    assert "Kept" in result.text
+    assert "a link" in result.text
+    assert "alert" not in result.text
+    assert "x.css" not in result.text
+    assert any(note.startswith("Left out or not found") for note in result.notes)
+
+
+@pytest.mark.parametrize("target", ["docx", "epub", "html", "markdown"])
+@pytest.mark.parametrize(
+    ("content", "filename"),
+    [
+        (b"hi\n\n.. include:: /etc/passwd\n\n.. image:: /etc/passwd\n", "a.rst"),
+        (b"hi\n\n\\input{/etc/passwd}\n\\includegraphics{/etc/passwd}\n", "a.tex"),
+        (b"---\ncover-image: /etc/passwd\ncss: /etc/passwd\n---\n\nhi ![](/etc/passwd)\n", "a.md"),
+        (b"<p>hi<img src='file:///etc/passwd'><iframe src='/etc/passwd'></p>", "a.html"),
+    ],
+    ids=["rst", "latex", "markdown", "html"],
+)
+async def test_no_other_file_is_read(content: bytes, filename: str, target: str) -> None:
+    result = await made("document-converter", text(content, filename), output_format=target)
+
+    parts = [result.content]
+    if target in ("docx", "epub"):
+        archive = zipfile.ZipFile(io.BytesIO(result.content))
+        parts = [archive.read(name) for name in archive.namelist()]
+    assert any(b"hi" in part for part in parts)
+    assert not any(b"root:" in part or b"cm9vd" in part for part in parts)
+
+
+async def test_headings_are_numbered_and_listed_as_wished() -> None:
+    result = await made(
+        *("document-converter", text(MARKDOWN)),
+        **{"output_format": "html", "contents": True, "number_sections": True},
+    )
+
+    assert 'role="doc-toc"' in result.text
+    assert 'class="header-section-number">1<' in result.text
+
+
+def zipped(name: str, content: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return stream.getvalue()
+
+
+ENTITY = '<!DOCTYPE x [<!ENTITY a "aaaa">]>'
+REFUSED: dict[str, tuple[str, Given, dict[str, Any]]] = {
+    "nothing": ("EMPTY_FILE", text(b""), {}),
+    "a picture": ("UNSUPPORTED_MEDIA_TYPE", Given(b"\x89PNG", "a.png", "image/png"), {}),
+    "any archive": ("UNSUPPORTED_MEDIA_TYPE", Given(zipped("a", b"x"), "a.docx", DOCX), {}),
+    "no archive": ("UNSUPPORTED_MEDIA_TYPE", text(MARKDOWN), {"input_format": "odt"}),
+    "a bomb": (
+        "ARCHIVE_BOMB",
+        Given(docx(paragraph("x"), image=bytes(40 * 1024**2)), "a.docx", DOCX),
+        {},
+    ),
+    "entities": ("CORRUPT_FILE", Given(docx(paragraph("x"), before=ENTITY), "a.docx", DOCX), {}),
+    "a broken part": (
+        "CORRUPT_FILE",
+        Given(zipped("word/document.xml", b"<w:document"), "a.docx", DOCX),
+        {},
+    ),
+    "a NUL": ("CORRUPT_FILE", text(b"a\0b"), {}),
+    "too long": ("RESOURCE_LIMIT_EXCEEDED", text(b"a" * (TEXT_BYTES_MAX + 1)), {}),
+}
+
+
+@pytest.mark.parametrize("bad", list(REFUSED))
+async def test_what_cannot_be_is_refused_by_its_code(bad: str) -> None:
+    code, given, options = REFUSED[bad]
+
+    assert (await refused("document-converter", given, **options)).code == code
