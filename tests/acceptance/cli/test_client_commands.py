@@ -326,3 +326,64 @@ def test_the_same_again_is_not_run_again_unless_that_is_wanted(run: Run, tmp_pat
     assert [job["attempt"] for job in runs] == [1, 0, 1]
     assert [job["reused_from"] for job in runs] == [None, runs[0]["job_id"], None]
     assert len({job["outputs"][0]["sha256"] for job in runs}) == 1
+
+
+def written(path: Path, document: object) -> str:
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+def test_a_workflow_is_submitted_watched_shown_and_drawn(run: Run, tmp_path: Path) -> None:
+    texts = [{"id": name, "tool": "qr-maker", "options": {"text": name}} for name in ("a", "b")]
+    taken = [{"step": name, "output": "*"} for name in ("a", "b")]
+    steps = [*texts, {"id": "sums", "tool": "checksum", "inputs": taken}]
+    document = written(tmp_path / "flow.json", {"name": "Codes and sums", "steps": steps})
+
+    submitted = run("workflows", "submit", document)
+    assert submitted.returncode == 0, submitted.stderr
+    workflow_id = submitted.stdout.strip()
+    watched = run("workflows", "watch", workflow_id)
+    shown = run("workflows", "show", workflow_id)
+    view = json.loads(run("workflows", "show", workflow_id, "--json").stdout)
+    listed = run("workflows", "list", "--status", "succeeded")
+    late = run("workflows", "cancel", workflow_id, "--json")
+
+    assert watched.returncode == 0, watched.stderr
+    assert "succeeded, 3 of 3 steps ended" in watched.stderr
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert ["status", "succeeded"] in lines
+    assert ["sums", "checksum", "succeeded", "1", "of", "1"] in [line[:6] for line in lines]
+    assert [step["status"] for step in view["steps"]] == ["succeeded"] * 3
+    assert view["name"] == "Codes and sums"
+    job_id = view["steps"][2]["jobs"][0]["job_id"]
+    assert len(json.loads(run("jobs", "show", job_id, "--json").stdout)["inputs"]) == 2
+    assert workflow_id in listed.stdout
+    assert json.loads(late.stderr)["code"] == "WORKFLOW_IS_FINAL"
+
+
+def test_a_batch_that_fails_is_tried_again(run: Run, tmp_path: Path) -> None:
+    jobs = [{"tool": "no-op"}, {"tool": "no-op", "options": {"outcome": "permanent"}}]
+    document = written(tmp_path / "batch.json", {"jobs": jobs})
+
+    workflow_id = run("workflows", "submit", document).stdout.strip()
+    failed = run("workflows", "watch", workflow_id)
+    retried = run("workflows", "retry", workflow_id)
+    again = run("workflows", "watch", workflow_id, "--json")
+
+    assert failed.returncode == EXIT_JOB_FAILED
+    assert "JOBS_FAILED" in failed.stdout
+    assert retried.returncode == 0, retried.stderr
+    view = json.loads(again.stdout)
+    assert (view["kind"], view["status"], view["round"]) == ("batch", "failed", 2)
+    assert [step["round"] for step in view["steps"]] == [1, 2]
+
+
+def test_a_workflow_that_makes_no_sense_is_refused_with_its_field(run: Run, tmp_path: Path) -> None:
+    steps = [{"id": "a", "tool": "no-op", "after": ["b"]}]
+
+    unknown = run("workflows", "submit", written(tmp_path / "flow.json", {"steps": steps}))
+    no_object = run("workflows", "submit", written(tmp_path / "list.json", steps))
+
+    assert unknown.returncode == EXIT_REFUSED
+    assert "steps.0.after.0" in unknown.stderr
+    assert no_object.returncode == EXIT_USAGE

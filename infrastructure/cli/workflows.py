@@ -1,0 +1,221 @@
+"""`magictoolbox workflows`: submit steps that wait for each other, follow them, steer them."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from infrastructure.cli.arguments import AsJson, DataDir
+from infrastructure.cli.client import Client, open_client, segment
+from infrastructure.cli.display import say, show_fields, show_json, show_table
+from infrastructure.cli.failures import BadArgument, JobNotSucceeded, told
+
+PAGE_SIZE_MAX: Final = 200
+LOOK_SECONDS: Final = 0.5
+BATCH_KEY: Final = "jobs"
+"""A document with this key is a batch; a workflow has `steps`."""
+
+WorkflowId = Annotated[str, typer.Argument(help="The workflow's id.", show_default=False)]
+
+app = typer.Typer(no_args_is_help=True, help="Run jobs that wait for each other.")
+
+
+class WorkflowNotSucceeded(JobNotSucceeded):
+    """The workflow ended without success; what it says was told already."""
+
+
+@app.callback()
+def group() -> None:
+    """Run jobs that wait for each other."""
+
+
+@app.command("submit")
+@told
+def submit_workflow(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A JSON document with `steps` or, for a batch, `jobs`; see docs/workflows.md.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Submit a workflow or a batch."""
+    body = _document(file)
+    with open_client(data_dir) as client:
+        accepted = client.create("/batches" if BATCH_KEY in body else "/workflows", body)
+    if as_json:
+        show_json(accepted)
+        return
+    say(f"accepted; magictoolbox workflows watch {accepted['workflow_id']}")
+    print(accepted["workflow_id"])
+
+
+@app.command("list")
+@told
+def list_workflows(
+    status: Annotated[
+        list[str] | None, typer.Option(help="Only workflows in this state; may be repeated.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Workflows, newest first: your own, or the tenant's where your role sees them."""
+    with open_client(data_dir) as client:
+        workflows = _pages(client, limit, status=status)
+    if as_json:
+        show_json(workflows)
+        return
+    show_table(
+        ("WORKFLOW", "KIND", "STATUS", "STEPS", "CREATED", "NAME"),
+        (
+            (
+                *(each["workflow_id"], each["kind"], each["status"], _steps(each)),
+                *(_time(each["created_at"]), each["name"]),
+            )
+            for each in workflows
+        ),
+    )
+
+
+@app.command("show")
+@told
+def show_workflow(
+    workflow_id: WorkflowId, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """One workflow, with the state of every step."""
+    with open_client(data_dir) as client:
+        workflow = client.query(f"/workflows/{segment(workflow_id)}")
+    if as_json:
+        show_json(workflow)
+    else:
+        _show(workflow)
+
+
+@app.command("watch")
+@told
+def watch_workflow(
+    workflow_id: WorkflowId, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Follow a workflow to its end; exits 1 unless it succeeds."""
+    with open_client(data_dir) as client:
+        workflow = _followed(client, workflow_id, as_json)
+    if as_json:
+        show_json(workflow)
+    else:
+        _show(workflow)
+    if workflow["status"] != "succeeded":
+        raise WorkflowNotSucceeded(f"the workflow {workflow['status']}")
+
+
+@app.command("cancel")
+@told
+def cancel_workflow(
+    workflow_id: WorkflowId, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Call a workflow off: nothing more starts, and what runs is called off too."""
+    with open_client(data_dir) as client:
+        _steered(client.command(f"/workflows/{segment(workflow_id)}/cancel"), as_json)
+
+
+@app.command("retry")
+@told
+def retry_workflow(
+    workflow_id: WorkflowId,
+    from_step: Annotated[
+        str | None,
+        typer.Option("--from", help="Run this step and all after it again, too; `*`: every step."),
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run again what did not succeed of a workflow that failed or was cancelled."""
+    body = None if from_step is None else {"from_step": from_step}
+    with open_client(data_dir) as client:
+        _steered(client.command(f"/workflows/{segment(workflow_id)}/retry", body), as_json)
+
+
+def _document(file: Path) -> dict[str, Any]:
+    try:
+        body = json.loads(file.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        raise BadArgument(f"{file} is no JSON document: {error}") from None
+    if not isinstance(body, dict):
+        raise BadArgument(f"{file} holds no JSON object")
+    return body
+
+
+def _followed(client: Client, workflow_id: str, as_json: bool) -> dict[str, Any]:
+    seen = -1
+    while True:
+        workflow = client.query(f"/workflows/{segment(workflow_id)}")
+        if workflow["version"] != seen and not as_json:
+            say(f"{workflow['status']}, {_steps(workflow)} steps ended")
+        seen = workflow["version"]
+        if workflow["status"] != "running":
+            return workflow
+        time.sleep(LOOK_SECONDS)
+
+
+def _pages(client: Client, limit: int, **filters: Any) -> list[dict[str, Any]]:
+    workflows: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while len(workflows) < limit:
+        size = min(limit - len(workflows), PAGE_SIZE_MAX)
+        page = client.query("/workflows", **filters, limit=size, cursor=cursor)
+        workflows += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    return workflows
+
+
+def _steered(accepted: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        show_json(accepted)
+    else:
+        say(f"{accepted['workflow_id']}: {accepted['status']}")
+
+
+def _show(workflow: dict[str, Any]) -> None:
+    show_fields(_fields(workflow))
+    show_table(("STEP", "TOOL", "STATUS", "JOBS", "ENDED", "WHY"), map(_row, workflow["steps"]))
+
+
+def _fields(workflow: dict[str, Any]) -> dict[str, object]:
+    return {
+        "workflow": workflow["workflow_id"],
+        "kind": workflow["kind"],
+        "name": workflow["name"],
+        "status": workflow["status"],
+        "round": workflow["round"],
+        "steps ended": _steps(workflow),
+        "on failure": workflow["on_failure"],
+        "labels": workflow["labels"],
+        "created": _time(workflow["created_at"]),
+        "ended": _time(workflow["ended_at"]),
+        "position": workflow["position"],
+    }
+
+
+def _row(step: dict[str, Any]) -> tuple[object, ...]:
+    ended = sum(job["ended"] is not None for job in step["jobs"])
+    jobs = f"{ended} of {len(step['jobs'])}" if step["jobs"] else None
+    time_ended = _time(step["ended_at"])
+    return (step["id"], step["tool"], step["status"], jobs, time_ended, step["code"])
+
+
+def _steps(workflow: dict[str, Any]) -> str:
+    counts = workflow["counts"]
+    ended = sum(count for name, count in counts.items() if name.startswith("steps_"))
+    return f"{ended} of {counts['steps']}"
+
+
+def _time(text: str | None) -> str | None:
+    return text[:19].replace("T", " ") if text else None
