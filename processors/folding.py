@@ -41,6 +41,8 @@ GOES_ON: Final = frozenset(
     )
 )
 """Events that may queue a job without saying in which queue."""
+LETS_GO: Final = facts.AttemptFailed.TOPIC
+"""After it the queues do not know the job any more, although it may go on."""
 LEAVES: Final = frozenset(
     fact.TOPIC
     for fact in (
@@ -163,12 +165,14 @@ class Folding:
 
     def to_look_up(self, rows: Sequence[RecordedRow]) -> list[UUID]:
         """The jobs that `fold` has to be told about before it gets these rows."""
-        knows = self._queues.knows
-        wanted = {
-            row.originator_id
-            for row in rows
-            if row.topic in GOES_ON or (row.topic in LEAVES and not knows(row.originator_id))
-        }
+        wanted, let_go, knows = set[UUID](), set[UUID](), self._queues.knows
+        for row in rows:
+            job_id, topic = row.originator_id, row.topic
+            if topic in GOES_ON or (topic in LEAVES and (job_id in let_go or not knows(job_id))):
+                wanted.add(job_id)
+            elif topic == LETS_GO:
+                # Known until then, and no more when a later one of these rows is folded.
+                let_go.add(job_id)
         if wanted:
             wanted -= {r.originator_id for r in rows if r.topic == facts.JobSubmitted.TOPIC}
             wanted -= self.changes.rows.keys()

@@ -145,6 +145,22 @@ async def test_a_cancelled_job_is_not_offered() -> None:
     assert scene.offered() == ids([jobs[0], jobs[2]])
 
 
+async def test_a_job_that_is_called_off_between_attempts_is_let_go() -> None:
+    """All of it in one batch, of a job that is in the tables already."""
+    scene = Scene()
+    (job,) = await scene.submit(attempts_max=4)
+    await scene.settle()
+    claimed = await scene.claim(job)
+    failure = Failure("UNLUCKY", SealedText("s1.message"), permanent=False)
+    failed = await scene.then(claimed, lambda job: job.fail(1, failure, 1, {}, 0.5, origin()))
+    await scene.then(failed, lambda job: job.cancel(origin()))
+
+    await scene.settle()
+
+    assert scene.work.position == 4
+    assert scene.work.jobs == {}
+
+
 async def test_a_scheduled_job_waits_for_its_time() -> None:
     scene = Scene()
     (job,) = await scene.submit(run_at=NOON.replace(year=2030))
