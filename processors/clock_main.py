@@ -32,7 +32,7 @@ from processors.sweeps import PostgresSweeps
 from processors.workflow_wiring import workflow_loop
 
 NAME: Final = "clock"
-IDLE_SECONDS: Final = 4.0
+IDLE_SECONDS: Final = 2.0
 """Between two looks while nothing runs, nothing is about to fall due, and nothing happens."""
 PAUSE_SECONDS_MAX: Final = 2.0
 BULK_IDLE_SECONDS: Final = 20.0

@@ -78,6 +78,7 @@ class ClockService:
         self._leads = False
         self._not_before = 0.0
         self._tidy_at = 0.0
+        self._has_heard = False
 
     async def start(self) -> None:
         """Nothing is opened before the first run."""
@@ -99,7 +100,8 @@ class ClockService:
             raise
 
     def hear(self) -> None:
-        """Something was appended: look as soon as the next look may be."""
+        """Something was appended: look as soon as the next look may be, and once more after it."""
+        self._has_heard = True
         self._wake.within(self._not_before - self._clock.monotonic())
 
     async def stop(self) -> None:
@@ -118,6 +120,7 @@ class ClockService:
 
     async def _sweep(self) -> Counts:
         most = self._settings.sweep_batch_max
+        has_heard, self._has_heard = self._has_heard, False
         asked_at = self._clock.monotonic()
         found = await self._sweeps.look(most, RUNNING_WATCHED_MAX)
         silent = self._watch.look(asked_at, self._clock.monotonic(), found.pulses)
@@ -131,10 +134,10 @@ class ClockService:
         )
         await self._tidy()
         # A full batch that came to nothing is not tried again at once: the tables lag behind.
-        self._plan(found, is_cut=not counts.is_idle and found.is_cut(most))
+        self._plan(found, is_cut=not counts.is_idle and found.is_cut(most), has_heard=has_heard)
         return counts
 
-    def _plan(self, found: Found, *, is_cut: bool) -> None:
+    def _plan(self, found: Found, *, is_cut: bool, has_heard: bool) -> None:
         """See to it that the next look comes in time for what is known to come."""
         now = self._clock.monotonic()
         moments = [now] if is_cut else []
@@ -142,6 +145,9 @@ class ClockService:
             moments.append(now + found.next_due_seconds)
         if (silent_at := self._watch.next_at()) is not None:
             moments += [silent_at, now + self._settings.sweep_seconds]
+        if has_heard:
+            # What was appended reaches the tables a moment after its poke has come.
+            moments.append(now + self._settings.sweep_seconds)
         if moments:
             soonest = max(min(moments), now + SOONEST_SECONDS)
             self._not_before = min(self._not_before, soonest)
