@@ -12,13 +12,13 @@ from processors.sandbox.runner import INSTALLED, Sandbox
 from processors.tools.registry import AnyTool, installed
 from tests.acceptance.files.mutation import mutated
 from tests.acceptance.files.seeds import seeds
-from tests.acceptance.files.trial import Results, Trials
+from tests.acceptance.files.trial import SECONDS_A_FILE, Results, Trials
 
 FILES = 10_000
 AT_ONCE = 3
 SEED = 20_261_125
-LEFT_OUT = frozenset({"no-op", "checksum"})
-"""They read bytes and parse nothing."""
+LEFT_OUT = frozenset({"no-op", "checksum"}) | SECONDS_A_FILE
+"""Those that read bytes and parse nothing, and those that take seconds for a file."""
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(3_000)]
 

@@ -19,6 +19,18 @@ WORKED: Final = "worked"
 UNDOCUMENTED: Final = frozenset({"TOOL_CRASHED", "TOOL_PROCESSING_ERROR", "INTERNAL_ERROR"})
 """Codes that tell an owner nothing: an ending by one of them is a fault of the tool."""
 
+SECONDS_A_FILE: Final = frozenset(
+    {
+        "audio-converter",
+        "document-converter",
+        "media-trimmer",
+        "ocr",
+        "video-converter",
+        "video-thumbnailer",
+    }
+)
+"""They load models or start programs for each file."""
+
 
 def documented() -> frozenset[str]:
     """The codes that stand in a class with their meaning."""
