@@ -9,6 +9,7 @@ from processors.tools.base import (
     MIB,
     BaseTool,
     Comparison,
+    DimensionsTooLarge,
     DocumentedError,
     OutputFile,
     ToolInput,
@@ -20,6 +21,9 @@ from processors.tools.filenames import output_name
 from processors.tools.picture_formats import INPUT_FORMATS
 
 CODES_MAX = 1_000
+
+SIDE_MAX = 65_535
+"""The library takes no picture that is wider or higher."""
 
 
 class NoCode(DocumentedError):
@@ -99,6 +103,8 @@ def _found(input_data: ToolInput, *, thorough: bool) -> list[dict[str, Any]]:
         paper.paste((255, 255, 255, 255), (0, 0, *frame.size))
         paper.alpha_composite(frame)
         frame = paper
+    if max(frame.size) > SIDE_MAX:
+        raise DimensionsTooLarge
     codes = zxingcpp.read_barcodes(
         frame.convert("L"), try_rotate=thorough, try_downscale=thorough, try_invert=thorough
     )
