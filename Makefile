@@ -36,7 +36,8 @@ demo: $(RUNTIME) ## start a throw-away platform, convert one photo through the A
 
 test: $(DEV) $(TOOLS) ## run all tests but the drills, with coverage
 	@rm -f .coverage .coverage.*
-	@$(IN_VENV) -m coverage run -m pytest -q -n 2 --dist loadgroup -m "not drill" $(ARGS)
+	@$(IN_VENV) -m coverage run -m pytest -q -n 2 --dist loadgroup --every-route \
+		-m "not drill" $(ARGS)
 	@$(IN_VENV) -m coverage combine -q
 	@$(IN_VENV) -m coverage report --fail-under=85
 

@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.fixtures.traced",
+    "tests.fixtures.routes",
     "tests.fixtures.logs",
     "tests.fixtures.properties",
     "tests.fixtures.distribution",
