@@ -92,9 +92,24 @@ def _await_run() -> bool:
     return bool(descriptors)
 
 
+def prepare_streams() -> None:
+    """Make the streams that all children print and log to, once, in the zygote.
+
+    A stream finds out when it is made whether it can be sought in, and a run's cannot: so they are
+    made while a pipe is in the place where a child will have one.
+    """
+    ends, own = os.pipe(), {stream: os.dup(stream) for stream in (STDOUT, STDERR)}
+    for stream in own:
+        os.dup2(ends[1], stream)
+    _write_through()
+    for stream, kept in own.items():
+        os.dup2(kept, stream)
+    for descriptor in (*ends, *own.values()):
+        os.close(descriptor)
+
+
 def _write_through() -> None:
     """Let all that is printed and logged get out at once: the next moment may be the last."""
-    # New ones: the zygote's were made for a device that can be sought in, and insist on it.
     sys.stdout, sys.stderr = _writer(STDOUT), _writer(STDERR)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(LOG_FORMAT, LOG_TIME_FORMAT))
@@ -122,7 +137,6 @@ def _flush() -> None:
 
 def _run(loop: asyncio.AbstractEventLoop, upbringing: Upbringing) -> int:
     channel = _Channel(socket(fileno=CHANNEL))
-    _write_through()
     try:
         run = channel.receive()
         paths = tuple(file.path for file in run.inputs)

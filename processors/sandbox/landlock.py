@@ -9,10 +9,11 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from processors.sandbox.prctl import LIBC, checked
-from processors.sandbox.prelude import Confines, Layer
+from processors.sandbox.prelude import Confines, Layer, outermost
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 ASK_VERSION = 1
@@ -73,10 +74,19 @@ def _rules(confines: Confines) -> Iterator[tuple[Path, int]]:
     # Programs lie among the libraries; a tool that may have no company is refused to start any.
     for library in confines.libraries:
         yield library, RUN
-    for name in SYSTEM_FOLDERS:
-        yield Path(name), RUN
-    for name in DEVICES:
-        yield Path(name), READ_FILE
+    yield from _of_the_system()
+
+
+@cache
+def _of_the_system() -> tuple[tuple[Path, int], ...]:
+    # On most systems some of these folders are other names of others.
+    folders = dict.fromkeys(Path(name).resolve() for name in SYSTEM_FOLDERS)
+    readable = [(path, RUN) for path in outermost(folders)]
+    return (*readable, *((Path(name), READ_FILE) for name in DEVICES))
+
+
+def _prepare(_: Confines) -> None:
+    _of_the_system()
 
 
 def _allow(ruleset: int, path: Path, access: int) -> None:
@@ -114,4 +124,4 @@ def _is_refused(path: str) -> bool:
     return False
 
 
-LANDLOCK = Layer("landlock", _put_up, _holds)
+LANDLOCK = Layer("landlock", _put_up, _holds, prepare=_prepare)

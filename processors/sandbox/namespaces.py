@@ -21,6 +21,8 @@ NEW_UTS, NEW_IPC, NEW_USER = 0x04000000, 0x08000000, 0x10000000
 NEW_PID, NEW_NET = 0x20000000, 0x40000000
 OF_THE_ZYGOTE = NEW_USER | NEW_NET | NEW_IPC | NEW_UTS
 LOOPBACK = "lo"
+FIRST = 1
+"""The number of the first process of a namespace, in there."""
 ENDING = frozenset({signal.SIGABRT, signal.SIGALRM, signal.SIGTERM, signal.SIGXCPU})
 """What ends any other process by default; the first one of a namespace has to be told."""
 
@@ -75,7 +77,7 @@ def status_of(exit_code: int) -> int:
 
 def is_first() -> bool:
     """Whether this process is the first of its namespace."""
-    return os.getpid() == 1
+    return os.getpid() == FIRST
 
 
 def _put_up(_: Confines) -> None:

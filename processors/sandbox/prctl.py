@@ -15,6 +15,7 @@ READ_ANYWHERE = 1 << 2
 """CAP_DAC_READ_SEARCH: read whatever its permissions are."""
 
 LIBC = ctypes.CDLL(None, use_errno=True)
+LAST_DESCRIPTOR = 2**32 - 1
 
 
 def prctl(option: int, *arguments: int) -> int:
@@ -29,6 +30,16 @@ def checked(result: int) -> int:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return result
+
+
+def close_from(first: int) -> bool:
+    """Close all descriptors from one on in a single call; False where there is no such call."""
+    try:
+        closed = LIBC.close_range(ctypes.c_uint(first), ctypes.c_uint(LAST_DESCRIPTOR), 0)
+    except AttributeError:
+        # The C library is older than 2.34.
+        return False
+    return bool(closed == 0)
 
 
 def die_with_parent(parent: int, number: signal.Signals) -> None:

@@ -53,6 +53,9 @@ class Layer:
     holds: Callable[[Confines], bool]
     is_early: bool = False
     """Needs nothing of the run, so a child puts it up while it waits for one."""
+    prepare: Callable[[Confines], None] = lambda _: None
+    """What is the same for all children, done once by the zygote: a child pays for every page of
+    memory that it is the first to write to."""
 
 
 def _lead_a_session(_: Confines) -> None:
@@ -75,9 +78,10 @@ def _close_descriptors(_: Confines) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard, inheritable=True)
-    for descriptor in _open_descriptors():
-        if descriptor > CHANNEL:
-            _close_if_open(descriptor)
+    if not prctl.close_from(CHANNEL + 1):
+        for descriptor in _open_descriptors():
+            if descriptor > CHANNEL:
+                _close_if_open(descriptor)
 
 
 def _close_if_open(descriptor: int) -> None:
@@ -111,10 +115,15 @@ def _is_in_folder(confines: Confines) -> bool:
     return Path.cwd().samefile(confines.folder)
 
 
+def _forget_environment(_: Confines) -> None:
+    for name in set(os.environ) - set(KEPT_VARIABLES):
+        del os.environ[name]
+
+
 def _empty_environment(confines: Confines) -> None:
-    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    os.environ.clear()
-    os.environ.update(kept, HOME=str(confines.folder), TMPDIR=str(confines.folder))
+    # Nothing is left to forget where the zygote has done so before it forked.
+    _forget_environment(confines)
+    os.environ["HOME"] = os.environ["TMPDIR"] = str(confines.folder)
 
 
 def _has_no_environment(_: Confines) -> bool:
@@ -193,6 +202,12 @@ def are_readable(libraries: Iterable[Path]) -> bool:
     return True
 
 
+def outermost(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Those that lie below no other of them."""
+    distinct = sorted(set(paths))
+    return tuple(path for path in distinct if not set(path.parents) & set(distinct))
+
+
 BASIC_LAYERS: tuple[Layer, ...] = (
     Layer("session", _lead_a_session, _leads_a_session, is_early=True),
     Layer("parent-death", _die_with_zygote, _dies_with_zygote, is_early=True),
@@ -202,6 +217,6 @@ BASIC_LAYERS: tuple[Layer, ...] = (
     Layer("no-new-privileges", _give_up_privileges, _gave_up_privileges, is_early=True),
     Layer("capabilities", _drop_capabilities, _has_no_capabilities, is_early=True),
     Layer("folder", _enter_folder, _is_in_folder),
-    Layer("environment", _empty_environment, _has_no_environment),
+    Layer("environment", _empty_environment, _has_no_environment, prepare=_forget_environment),
     Layer("rlimits", _limit_resources, _has_limits),
 )

@@ -47,6 +47,16 @@ def children(pid: int) -> list[int]:
     return [int(child) for line in lists for child in line.split()]
 
 
+def own_children() -> list[int]:
+    """The direct children of this process, which has one thread."""
+    own = os.getpid()
+    try:
+        with open(f"/proc/self/task/{own}/children", "rb", buffering=0) as listing:  # noqa: PTH123
+            return [int(child) for child in listing.read().split()]
+    except FileNotFoundError:
+        return children(own)
+
+
 def _children_the_slow_way(parent: int) -> list[int]:
     # Kernels without CONFIG_PROC_CHILDREN.
     below: dict[int, list[int]] = defaultdict(list)

@@ -10,8 +10,9 @@ import errno
 import os
 import socket
 import struct
+from functools import cache
 
-from processors.sandbox import prctl
+from processors.sandbox import namespaces, prctl
 from processors.sandbox.prelude import Confines, Layer
 from processors.sandbox.syscalls import ALWAYS_REFUSED, ARCHITECTURES, REFUSED_WHEN_ALONE
 
@@ -53,6 +54,7 @@ def _call_is(number: int, body: bytes) -> bytes:
     return _instruction(JUMP_EQUAL, number, 0, len(body) // 8) + body
 
 
+@cache
 def program(machine: str, pid: int, *, alone: bool) -> bytes:
     """The filter of a child, as the kernel wants it."""
     if machine not in ARCHITECTURES:
@@ -106,6 +108,11 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
+def _prepare(_: Confines) -> None:
+    for alone in (True, False):
+        program(os.uname().machine, namespaces.FIRST, alone=alone)
+
+
 def _put_up(confines: Confines) -> None:
     alone = confines.limits.processes_max == 1
     code = program(os.uname().machine, os.getpid(), alone=alone)
@@ -125,4 +132,4 @@ def _holds(_: Confines) -> bool:
     return False
 
 
-SECCOMP = Layer("seccomp", _put_up, _holds)
+SECCOMP = Layer("seccomp", _put_up, _holds, prepare=_prepare)

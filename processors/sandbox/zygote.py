@@ -24,8 +24,8 @@ from typing import Any, cast
 from processors.sandbox import child, prctl
 from processors.sandbox.layers import fork_for, probed, rights_for
 from processors.sandbox.namespaces import status_of
-from processors.sandbox.prelude import Confines
-from processors.sandbox.proc import children, session_of, thread_count
+from processors.sandbox.prelude import Confines, outermost
+from processors.sandbox.proc import own_children, session_of, thread_count
 from processors.tools.registry import Registry
 
 REQUEST_BYTES_MAX = 4_096
@@ -52,6 +52,8 @@ class Zygote:
         libraries = library_folders(registry)
         confines = Confines(os.getpid(), libraries, rights=rights_for(libraries))
         layers, self._isolation = probed(confines, without)
+        for layer in layers:
+            layer.prepare(confines)
         self._fork_child = fork_for(layers)
         self._upbringing = child.Upbringing(registry, layers, confines)
         self._spares: dict[int, socket.socket] = {}
@@ -196,9 +198,7 @@ class Zygote:
         A process that left its run's session comes to this one when its own parent ends.
         """
         own = {*self._runs, *self._spares}
-        strays = [
-            pid for pid in children(os.getpid()) if pid not in own and session_of(pid) not in own
-        ]
+        strays = [pid for pid in own_children() if pid not in own and session_of(pid) not in own]
         for pid in strays:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -240,7 +240,7 @@ def library_folders(registry: Registry) -> tuple[Path, ...]:
     packages = {"processors", *(type(tool).__module__ for tool in registry.available())}
     for package in packages:
         paths |= {Path(folder) for folder in _package_folders(package)}
-    return tuple(sorted(path for path in paths if path.is_dir()))
+    return outermost(path for path in paths if path.is_dir())
 
 
 def _package_folders(module: str) -> Sequence[str]:
@@ -288,6 +288,7 @@ def main() -> None:
         # without that module; whoever needs it imports it in its own child.
         arguments = [*sys.orig_argv, "--late", threaded]
         os.execv(sys.executable, arguments)  # noqa: S606 (this very program)
+    child.prepare_streams()
     child.warm_up(registry, WARM_UP_ROUNDS)
     gc.collect()
     gc.freeze()
