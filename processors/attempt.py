@@ -194,7 +194,7 @@ class Attempt:
             run = self._tool_run(tool, options, (), NO_FOLDER)
             return _Success(await self._runner.run(run, self._progress()), [])
         async with Workspace(equipment.folder) as workspace:
-            workspace.make()
+            await workspace.make()
             inputs = await equipment.files.bring_in(job, seal, workspace)
             run = self._tool_run(tool, options, inputs, workspace.folder)
             made = await self._runner.run(run, self._progress())

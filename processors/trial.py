@@ -102,7 +102,7 @@ async def _tried(
     with tempfile.TemporaryDirectory(prefix="trial-") as root:
         try:
             async with Workspace(Path(root)) as workspace:
-                workspace.make()
+                await workspace.make()
                 inputs = tuple([await _brought_in(workspace, path) for path in files])
                 # As they come out of JSON, and nothing else.
                 plain = json.loads(json.dumps(dict(options)))

@@ -51,14 +51,16 @@ class Workspace:
             return
         await uninterrupted(asyncio.to_thread(self._remove, self._lock))
 
-    def make(self) -> None:
+    async def make(self) -> None:
         """Make the folder; needed before a run that takes no inputs and makes outputs."""
-        if self._lock is not None:
-            return
+        if self._lock is None:
+            # Off the loop: a disk that flushes for somebody else lets a new folder wait.
+            await uninterrupted(asyncio.to_thread(self._make))
+
+    def _make(self) -> None:
         self._path.mkdir(mode=0o700)
         self._lock = _locked(self._path)
         self.folder.mkdir(mode=0o700)
-        self._inputs.mkdir(mode=0o700)
 
     async def add(
         self,
@@ -70,7 +72,9 @@ class Workspace:
         sha256: str,
     ) -> InputFile:
         """Bring one input in; raises InputDamaged when the bytes are not the ones described."""
-        self.make()
+        await self.make()
+        if self._count == 0:
+            await uninterrupted(asyncio.to_thread(self._inputs.mkdir, 0o700))
         self._count += 1
         path = self._inputs / str(self._count)
         await _write(path, chunks, size_bytes, sha256)

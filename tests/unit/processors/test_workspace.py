@@ -63,8 +63,8 @@ async def test_nothing_is_made_before_it_is_needed(tmp_path: Path) -> None:
         assert not workspace.folder.exists()
 
     async with Workspace(tmp_path) as workspace:
-        workspace.make()
-        workspace.make()
+        await workspace.make()
+        await workspace.make()
         assert in_folder(workspace.folder) == []
 
     assert in_folder(tmp_path) == []
