@@ -21,7 +21,7 @@ from tests.benchmarks.stand import Stand
 from tests.benchmarks.table import Figure, Progress, Row, median
 
 ROUNDS = 3
-JOBS = 40_000
+JOBS = 160_000
 COPY_TABLE = """
 DROP TABLE IF EXISTS bench_copy;
 CREATE TABLE bench_copy (LIKE event_store.stored_events)
