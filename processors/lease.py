@@ -3,12 +3,16 @@
 All of them are renewed by one statement per beat, under the database's clock; heartbeats never
 enter the log. The same statement tells to which jobs something has happened since their claim: that
 is how a worker learns, at the latest, that a job was called off or given to another. A job that
-ends before the first beat is never written at all. While Postgres is away the jobs go on: nobody
-can take them.
+ends before the first beat is never written at all.
+
+While Postgres is away the jobs go on: nobody can take them. A connection that breaks between two
+beats brings the next one forward, and a beat that failed is tried again soon, because the clock
+waits only for so long to hear of a worker once Postgres is back (`WORKER_RECONNECT_SECONDS`).
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Protocol
@@ -58,6 +62,11 @@ class Held:
 class Beats(Protocol):
     """Where heartbeats go."""
 
+    @property
+    def cut(self) -> asyncio.Event:
+        """Set when the connection breaks; whoever beats clears it."""
+        ...
+
     async def beat(
         self, worker: str, held: Sequence[Held], ended: Sequence[UUID]
     ) -> Sequence[UUID]:
@@ -70,6 +79,11 @@ class PostgresBeats:
 
     def __init__(self, dsn: str, role: Role | None = Role.PROCESSORS) -> None:
         self._session = Session(dsn, role, timeout_seconds=5.0)
+
+    @property
+    def cut(self) -> asyncio.Event:
+        """See `Beats.cut`."""
+        return self._session.cut
 
     async def beat(
         self, worker: str, held: Sequence[Held], ended: Sequence[UUID]
@@ -126,13 +140,14 @@ class Leases:
         """Beat until cancelled."""
         while True:
             pause = self._beat_seconds
+            self._beats.cut.clear()
             if self._held or self._ended:
                 try:
                     pause = await self._beat()
                 except Exception:
                     # Whatever it is, a worker that stopped beating would lose all its jobs.
                     log.exception("beat_broken")
-            await asyncio.sleep(pause)
+            await self._rest(pause)
 
     async def reconsider(self, job_id: UUID) -> None:
         """Look whether a job is still ours, and tell its attempt if it is not."""
@@ -149,6 +164,14 @@ class Leases:
             is_cancelled = job.status is JobStatus.CANCELLED and job.lease == held.lease
             self.let_go(held)
             held.on_loss(Loss.CANCELLED if is_cancelled else Loss.SUPERSEDED)
+
+    async def _rest(self, seconds: float) -> None:
+        if self._is_failing:
+            await asyncio.sleep(seconds)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._beats.cut.wait()
 
     async def _beat(self) -> float:
         """One beat; returns the pause before the next."""

@@ -4,6 +4,7 @@ A lost connection is never hidden: the call that meets it raises, and only the n
 anew. Whoever must know that it lost touch for a while thereby does.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -32,6 +33,8 @@ class Session:
         self._timeout_seconds = timeout_seconds
         self._prepare = prepare
         self._connection: Connection | None = None
+        self.cut = asyncio.Event()
+        """Set when the connection breaks, also while nobody uses it."""
 
     async def fetch(self, statement: str, *values: Any) -> Sequence[asyncpg.Record]:
         """Run one statement; raises one of UNAVAILABLE when the database is away."""
@@ -63,5 +66,10 @@ class Session:
             connection = await connect(self._dsn, self._role, timeout_seconds=self._timeout_seconds)
             if self._prepare:
                 await connection.execute(self._prepare)
+            connection.add_termination_listener(self._terminated)
             self._connection = connection
         return self._connection
+
+    def _terminated(self, connection: object) -> None:
+        if connection is self._connection:
+            self.cut.set()

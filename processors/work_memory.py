@@ -3,6 +3,7 @@
 For simulations, and for tests of the dispatcher that need no database.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -174,6 +175,8 @@ class MemoryBeats:
     """Heartbeats in tables in memory."""
 
     def __init__(self, work: MemoryWork, log: Log, clock: Clock) -> None:
+        self.cut = asyncio.Event()
+        """Nothing ever sets it: there is no connection."""
         self._leases = work.leases
         self._log = log
         self._clock = clock

@@ -1,10 +1,12 @@
 """What the clock sees and what beats do, held against PostgreSQL and its in-memory twin alike."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from events.store.repository import Repository
@@ -180,6 +182,25 @@ async def test_a_beat_tells_of_jobs_that_moved_on(stand: Stand) -> None:
     await stand.repository.save(job)
 
     assert await stand.beats.beat("w1", held, []) == [job.id]
+
+
+async def test_a_connection_for_beats_that_breaks_is_noticed_though_nobody_uses_it(
+    postgres_stand: Stand, database_url: str
+) -> None:
+    await postgres_stand.beats.beat("w1", [], [])
+    assert not postgres_stand.beats.cut.is_set()
+    watch = await asyncpg.connect(database_url)
+    await watch.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND query LIKE '%INSERT INTO work.leases%' "
+        "AND pid <> pg_backend_pid()"
+    )
+    await watch.close()
+
+    async with asyncio.timeout(30):
+        await postgres_stand.beats.cut.wait()
+
+    await postgres_stand.beats.beat("w1", [], [])
 
 
 async def test_leases_of_the_dead_are_tidied_away(stand: Stand) -> None:

@@ -40,6 +40,8 @@ SEALING = SealingSettings(sealing_key="only-for-tests-0123456789abcdef0123")
 class NoBeats:
     """Heartbeats that nobody hears."""
 
+    cut = asyncio.Event()
+
     async def beat(self, worker: object, held: object, ended: object) -> list[UUID]:
         return []
 

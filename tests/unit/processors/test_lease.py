@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import pytest
@@ -23,6 +24,7 @@ class Beats:
         self.heard: list[tuple[set[UUID], set[UUID]]] = []
         self.moved_on: list[UUID] = []
         self.errors: list[Exception] = []
+        self.cut = asyncio.Event()
         self._next = asyncio.Event()
 
     async def beat(self, worker: str, held: Sequence[Held], ended: Sequence[UUID]) -> list[UUID]:
@@ -39,11 +41,11 @@ class Beats:
 
 
 class Scene:
-    def __init__(self) -> None:
+    def __init__(self, beat_seconds: float = BEAT) -> None:
         log = MemoryLog()
         self.repository = Repository(log, log)
         self.beats = Beats()
-        self.leases = Leases("w1", self.beats, self.repository, BEAT)
+        self.leases = Leases("w1", self.beats, self.repository, beat_seconds)
         self.losses: list[Loss] = []
 
     async def running(self) -> Job:
@@ -60,13 +62,18 @@ class Scene:
         self.beats.moved_on = [job.id]
 
 
+@asynccontextmanager
+async def beating(scene: Scene) -> AsyncIterator[Scene]:
+    task = asyncio.create_task(scene.leases.run())
+    yield scene
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
-    made = Scene()
-    beating = asyncio.create_task(made.leases.run())
-    yield made
-    beating.cancel()
-    await asyncio.gather(beating, return_exceptions=True)
+    async with beating(Scene()) as made:
+        yield made
 
 
 async def test_all_leases_are_renewed_by_one_beat(scene: Scene) -> None:
@@ -108,6 +115,18 @@ async def test_beating_goes_on_after_a_failure(scene: Scene, error: Exception) -
         await scene.beats.next()
 
     assert scene.beats.errors == []
+
+
+async def test_a_connection_that_breaks_brings_the_next_beat_forward() -> None:
+    patient = Scene(beat_seconds=3_600.0)
+    patient.hold(await patient.running())
+    async with beating(patient):
+        await patient.beats.next()
+
+        patient.beats.cut.set()
+        await patient.beats.next()
+
+    assert len(patient.beats.heard) == 2
 
 
 async def test_a_cancelled_job_is_told_to_its_attempt(scene: Scene) -> None:
