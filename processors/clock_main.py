@@ -34,7 +34,8 @@ from processors.workflow_wiring import workflow_loop
 NAME: Final = "clock"
 IDLE_SECONDS: Final = 2.0
 """Between two looks while nothing runs, nothing is about to fall due, and nothing happens."""
-PAUSE_SECONDS_MAX: Final = 2.0
+PAUSE_SECONDS_MAX: Final = 0.5
+"""Between two tries while PostgreSQL is away; until one succeeds no silence is watched."""
 BULK_IDLE_SECONDS: Final = 20.0
 """How late a bulk operation begins at most whose poke was lost."""
 

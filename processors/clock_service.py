@@ -74,7 +74,9 @@ class ClockService:
         self._schedules = schedules
         self._wake = Wake(wake or asyncio.Event())
         self._clock = clock or SystemClock()
-        self._watch = SilenceWatch(settings.lease_seconds, settings.lease_seconds / 2)
+        self._watch = SilenceWatch(
+            settings.lease_seconds, settings.lease_seconds / 2, settings.worker_reconnect_seconds
+        )
         self._leads = False
         self._not_before = 0.0
         self._tidy_at = 0.0
@@ -95,7 +97,7 @@ class ClockService:
             return await self._sweep()
         except BaseException:
             # Touch was lost: the workers may have lost it too.
-            self._watch.forget()
+            self._watch.lose_touch()
             self._not_before = 0.0
             raise
 
@@ -113,8 +115,10 @@ class ClockService:
     async def _is_leading(self) -> bool:
         self._not_before = self._clock.monotonic() + self._settings.sweep_seconds
         leads = await self._lead.hold()
-        if leads != self._leads:
-            self._watch.forget()
+        if self._leads and not leads:
+            # It went with its connection. If nobody else has taken it, it is ours by the next.
+            self._watch.lose_touch()
+            leads = await self._lead.hold()
         self._leads = leads
         return leads
 
@@ -160,12 +164,13 @@ class ClockService:
         return self._told("due", job)
 
     async def _expire(self, pulse: Pulse) -> bool:
-        self._watch.begin_anew(pulse)
         job = await self._change(
             Job,
             pulse.job_id,
             lambda job: job.expire_attempt(pulse.lease, _origin(job, self._clock)),
         )
+        # Not before: what an outage kept from being ended stays silent.
+        self._watch.begin_anew(pulse)
         if job is not None:
             log.warning("lease_expired", job_id=str(job.id), lease=pulse.lease, worker=job.worker)
             tool = metrics.TOOL_LABEL.of(job.tool)

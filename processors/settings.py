@@ -83,6 +83,13 @@ class ClockSettings(LeaseSettings):
     """How often the clock looks, and how much it does at a time."""
 
     sweep_seconds: float = Field(default=1.0, gt=0, le=60, description="Between two looks.")
+    worker_reconnect_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        le=60,
+        description="So long after PostgreSQL was away every living worker has been heard again;"
+        " until then no lease expires.",
+    )
     sweep_batch_max: int = Field(
         default=1_000, ge=1, le=10_000, description="Facts of one kind in one look."
     )

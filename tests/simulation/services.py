@@ -54,6 +54,7 @@ from tests.simulation.virtual_time import VirtualClock
 
 BEAT_SECONDS: Final = 0.5
 LEASE_SECONDS: Final = 2.0
+RECONNECT_SECONDS: Final = 1.0
 PAUSE_SECONDS_MAX: Final = 1.0
 IDLE_SECONDS: Final = 2.0
 SEALING: Final = SealingSettings(sealing_key="only-for-tests-0123456789abcdef0123")  # type: ignore[arg-type]
@@ -143,7 +144,12 @@ def start_clock(process: SimProcess, outside: Outside) -> None:
         cast(Any, Port(process, MemorySweeps(outside.work, outside.clock))),
         repository,
         cast(Any, DiskPort(process, outside.blobs)),
-        ClockSettings(lease_seconds=LEASE_SECONDS, beat_seconds=BEAT_SECONDS, sweep_seconds=0.3),
+        ClockSettings(
+            lease_seconds=LEASE_SECONDS,
+            beat_seconds=BEAT_SECONDS,
+            sweep_seconds=0.3,
+            worker_reconnect_seconds=RECONNECT_SECONDS,
+        ),
         schedules=ScheduledJobs(repository, log, Sealer(SEALING)),
         wake=wake,
         clock=outside.clock,

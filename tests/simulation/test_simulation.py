@@ -76,7 +76,7 @@ def _by_age(self: SilenceWatch, asked: float, answered: float, pulses: Iterable[
         (Runner, "_following", _whatever_comes),
         (Gate, "room", lambda self, now: 1_000),
         (SilenceWatch, "look", _by_age),
-        (SilenceWatch, "forget", lambda self: None),
+        (SilenceWatch, "_come_back", lambda self, now: None),
     ],
     ids=[
         "stale-lease-counts",
