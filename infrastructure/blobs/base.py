@@ -6,7 +6,7 @@ anybody still needs a blob is for the log and the sweeper to know.
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -146,8 +146,11 @@ class BlobStore(Protocol):
     async def delete(self, key: BlobKey) -> bool:
         """Delete it; False if there was none."""
 
-    def entries(self, older_than: datetime) -> AsyncIterator[BlobEntry]:
-        """The blobs that were written before."""
+    async def page(self, after: BlobKey | None, limit: int) -> Sequence[BlobEntry]:
+        """The next blobs behind a key, which need not be there, or from the beginning.
+
+        In an order of the store's own, the same each time; fewer than `limit` are the last ones.
+        """
 
     async def discard_unfinished(self, older_than: datetime) -> int:
         """Remove what crashed writers left behind before, and say how many."""

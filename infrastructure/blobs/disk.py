@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -38,7 +38,6 @@ from infrastructure.health import CheckFailed
 
 INCOMING = ".incoming"
 THREADS = 8
-ENTRIES_AT_ONCE = 500
 FREE_BYTES_MIN = 64 * 1024 * 1024
 
 
@@ -146,12 +145,10 @@ class DiskBlobStore:
 
         return await self._in_thread(remove)
 
-    async def entries(self, older_than: datetime) -> AsyncIterator[BlobEntry]:
-        """The blobs that were written before."""
-        found = self._walk(older_than)
-        while batch := await self._in_thread(lambda: list(islice(found, ENTRIES_AT_ONCE))):
-            for entry in batch:
-                yield entry
+    async def page(self, after: BlobKey | None, limit: int) -> Sequence[BlobEntry]:
+        """The next blobs behind a key, folder by folder; of one folder all names are read."""
+        behind = ("", "", "") if after is None else _place(after)
+        return await self._in_thread(lambda: list(islice(self._walk(behind), limit)))
 
     async def discard_unfinished(self, older_than: datetime) -> int:
         """Remove what crashed writers left behind before."""
@@ -179,27 +176,50 @@ class DiskBlobStore:
         await asyncio.to_thread(self._threads.shutdown)
 
     def _path(self, key: BlobKey) -> Path:
-        blob_id = str(blob_id_of(checked_key(key)))
-        # The last digits of a UUIDv7 are random, the first are the time: these spread evenly.
-        return self._root / tenant_of(key) / blob_id[-2:] / blob_id
+        return self._root.joinpath(*_place(checked_key(key)))
 
-    def _walk(self, older_than: datetime) -> Iterator[BlobEntry]:
-        for path in self._root.glob("*/??/*"):
-            try:
-                key = checked_key(f"{path.parent.parent.name}/{path.name}")
-                stat = path.stat()
-            except (BadBlobKey, FileNotFoundError):
-                # Not ours, or deleted meanwhile.
-                continue
-            written_at = datetime.fromtimestamp(stat.st_mtime, UTC)
-            if written_at < older_than:
-                yield BlobEntry(key, stat.st_size, written_at)
+    def _walk(self, behind: tuple[str, str, str]) -> Iterator[BlobEntry]:
+        """What lies behind a place, in the order of places."""
+        for tenant in _names(self._root, behind[0]):
+            last = behind if tenant == behind[0] else ("", "", "")
+            for shard in _names(self._root / tenant, last[1]):
+                blob_id = last[2] if shard == last[1] else ""
+                folder = self._root / tenant / shard
+                found = (_entry(tenant, folder / name) for name in _names(folder, blob_id))
+                yield from (each for each in found if each and _place(each.key) > behind)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except OSError as error:
             raise translated(error) from error
+
+
+def _place(key: BlobKey) -> tuple[str, str, str]:
+    """The names of the folders and of the file where a blob lies."""
+    blob_id = str(blob_id_of(key))
+    # The last digits of a UUIDv7 are random, the first are the time: these spread evenly.
+    return tenant_of(key), blob_id[-2:], blob_id
+
+
+def _names(folder: Path, first: str) -> list[str]:
+    """What is in a folder from a name on, in order; nothing if it is gone, or no folder of ours."""
+    try:
+        return sorted(each.name for each in folder.iterdir() if each.name >= first)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+
+
+def _entry(tenant: str, path: Path) -> BlobEntry | None:
+    """A blob as it is listed; None for what is not ours, or was deleted meanwhile."""
+    try:
+        key = checked_key(f"{tenant}/{path.name}")
+        stat = path.stat()
+    except (BadBlobKey, FileNotFoundError):
+        return None
+    if path.parent.name != _place(key)[1]:
+        return None
+    return BlobEntry(key, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -77,11 +77,14 @@ class MemoryBlobStore:
         """Delete it."""
         return self._blobs.pop(checked_key(key), None) is not None
 
-    async def entries(self, older_than: datetime) -> AsyncIterator[BlobEntry]:
-        """The blobs that were written before."""
-        for key, (content, written_at) in sorted(self._blobs.items()):
-            if written_at < older_than:
-                yield BlobEntry(key, len(content), written_at)
+    async def page(self, after: BlobKey | None, limit: int) -> Sequence[BlobEntry]:
+        """The next blobs behind a key, sorted by key."""
+        behind = sorted(key for key in self._blobs if after is None or key > after)
+        return [
+            BlobEntry(key, len(content), written_at)
+            for key in behind[:limit]
+            for content, written_at in [self._blobs[key]]
+        ]
 
     async def discard_unfinished(self, older_than: datetime) -> int:
         """Forget writers that began before."""
