@@ -64,6 +64,13 @@ SELECT {_ROW} FROM event_store.stored_events
  WHERE notification_id > $1 ORDER BY notification_id LIMIT $2
 """
 
+READ_WINDOW: Final = f"""
+SELECT {_ROW} FROM event_store.stored_events
+ WHERE notification_id > $1 AND notification_id <= $2 AND topic = ANY($3::text[])
+ ORDER BY notification_id LIMIT $4
+"""
+"""A window of the log, and of it only what somebody is made of."""
+
 READ_STREAM: Final = f"""
 SELECT {_ROW} FROM event_store.stored_events
  WHERE originator_id = $1 AND originator_version > $2 AND originator_version <= $3

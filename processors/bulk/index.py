@@ -19,7 +19,7 @@ from events.domain.bulk import BulkFilter
 from events.domain.job import QUEUE_TIMEOUT, WORKER_LOST
 from events.store.codec import Codec
 from events.store.log import TAIL_SETTINGS, recorded_row
-from events.store.statements import READ_HEAD
+from events.store.statements import READ_HEAD, READ_WINDOW
 from processors.bulk import statements as sql
 from processors.session import Session
 from processors.work import CHECKPOINT_NAME as DISPATCHER
@@ -145,7 +145,7 @@ class PostgresBulkIndex:
             return True
         rows = [
             recorded_row(row)
-            for row in await self._session.fetch(sql.EVENTS, after, up_to, TOPICS, EVENTS_MAX)
+            for row in await self._session.fetch(READ_WINDOW, after, up_to, TOPICS, EVENTS_MAX)
         ]
         if len(rows) == EVENTS_MAX:
             up_to = rows[-1].position

@@ -2,14 +2,6 @@
 
 from typing import Final
 
-EVENTS: Final = """
-SELECT notification_id, originator_id, originator_version, topic, state, tenant, recorded_at
-  FROM event_store.stored_events
- WHERE notification_id > $1 AND notification_id <= $2 AND topic = ANY($3::text[])
- ORDER BY notification_id LIMIT $4
-"""
-"""A window of the log, and of it only what the index is made of."""
-
 CHECKPOINTS: Final = """
 SELECT name, position FROM work.checkpoints WHERE name = ANY($1::text[])
 """
