@@ -199,6 +199,10 @@ SCANS = _counter("scans_total", "Scans: clean, infected, failed, off.", "result"
 SCAN_SECONDS = _histogram("scan_duration_seconds", "Wait for a verdict after a file.", _FAST)
 BLOB_SYNC_SECONDS = _histogram("blob_sync_duration_seconds", "Time to make a blob durable.", _FAST)
 BLOBS_DELETED = _counter("blobs_deleted_total", "Blobs deleted.", "reason")
+BLOB_BYTES_SWEPT = _counter("blob_bytes_swept_total", "Bytes of blobs that nobody needed.")
+BLOB_SWEEP_TIMESTAMP_SECONDS = _gauge(
+    "blob_sweep_timestamp_seconds", "When all blobs had been looked at last (Unix time)."
+)
 
 # Long-lived services and the process. `service` is ServiceLoop's name, `kind` the error class.
 SERVICE_RUNS = _counter("service_runs_total", "Runs: worked, idle, failed.", "service", "outcome")

@@ -1,4 +1,4 @@
-"""The clock process: turns the passing of time into facts, and moves workflows on."""
+"""The clock process: turns the passing of time into facts, moves workflows on, sweeps blobs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +27,8 @@ from infrastructure.settings import (
 from processors.bulk.index import PostgresBulkIndex
 from processors.bulk.service import BulkService
 from processors.clock_service import ClockService
-from processors.settings import BulkSettings, ClockSettings
+from processors.settings import BulkSettings, ClockSettings, SweeperSettings
+from processors.sweeper.wiring import sweeper_loop
 from processors.sweeps import PostgresSweeps
 from processors.workflow_wiring import workflow_loop
 
@@ -43,6 +44,7 @@ BULK_IDLE_SECONDS: Final = 20.0
 class Settings(
     ClockSettings,
     BulkSettings,
+    SweeperSettings,
     PostgresSettings,
     NatsSettings,
     BlobSettings,
@@ -94,13 +96,15 @@ async def build(settings: Settings) -> AsyncIterator[Running]:
         for fact in (BulkRequested, BulkCancelled):
             await broker.subscribe(events_of(fact.TOPIC), lambda _: bulk.hurry())
         workflows = await workflow_loop(settings, settings, pool, repository, blobs, broker)
+        sweeper = sweeper_loop(settings, settings, blobs)
         checks = {
             "nats": broker.check(critical=False),
             NAME: loop.check,
             bulk.name: bulk_loop.check,
             workflows.name: workflows.check,
+            sweeper.name: sweeper.check,
         }
-        yield Running([loop, bulk_loop, workflows], checks)
+        yield Running([loop, bulk_loop, workflows, sweeper], checks)
     finally:
         await repository.close()
         await blobs.close()

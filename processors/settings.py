@@ -103,6 +103,24 @@ class BulkSettings(Fragment):
     )
 
 
+class SweeperSettings(Fragment):
+    """When blobs that nobody needs are deleted."""
+
+    blob_sweep: bool = Field(
+        default=True,
+        description="Whether blobs that nobody needs are deleted; off while a backup is restored.",
+    )
+    blob_sweep_seconds: float = Field(
+        default=3_600.0, ge=60, le=604_800, description="Between two passes over all blobs."
+    )
+    blob_grace_seconds: float = Field(
+        default=86_400.0,
+        ge=3_600,
+        le=2_592_000,
+        description="What is younger is kept in any case; longer than any upload or attempt takes.",
+    )
+
+
 class WorkerSettings(LeaseSettings):
     """How much a worker does at a time, and where."""
 

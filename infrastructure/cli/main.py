@@ -4,6 +4,7 @@ import typer
 
 from infrastructure.cli import (
     accounts,
+    blobs,
     client_commands,
     db,
     demo,
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command("up", rich_help_panel="Platform")(up.up)
 app.command("demo", rich_help_panel="Platform")(demo.demo)
 app.command("doctor", rich_help_panel="Platform")(doctor.doctor)
+app.add_typer(blobs.app, name="blobs", rich_help_panel="Platform")
 app.add_typer(db.app, name="db", rich_help_panel="Platform")
 app.add_typer(projections.app, name="projections", rich_help_panel="Platform")
 app.add_typer(relay.app, name="relay", rich_help_panel="Processes")

@@ -1,0 +1,1 @@
+"""Deletes blobs that nobody needs any more."""
