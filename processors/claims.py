@@ -4,6 +4,9 @@ The claim is an event, `AttemptStarted`, and only one of many can be appended fo
 offer is acknowledged after that: from then on the lease protects the job, while an offer that comes
 again could only lose. (If a worker dies between the two, the offer comes again, and finds the job
 running.) What cannot be decided now goes back to READY, and comes again after a while.
+
+A job names the version of its tool with which it was accepted. A worker that has another leaves it
+to the others for a few seconds; if nobody has that version, it runs the one it has and says so.
 """
 
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from events.domain.job import Job
 from events.store.codec import CodecError
 from events.store.repository import LogUnavailable, Repository
 from infrastructure import metrics
+from infrastructure.clock import Clock, SystemClock
 from processors.intake import Delivery
 from processors.ready import BadOffer, Offer
 from processors.reports import Reports
@@ -29,7 +33,9 @@ from processors.tools.registry import AnyTool, Registry, ToolNotFound, ToolUnava
 UNAVAILABLE_PAUSE_SECONDS: Final = 1.0
 ELSEWHERE_PAUSE_SECONDS: Final = 2.0
 ELSEWHERE_TRIES_MAX: Final = 3
-"""How often another worker gets the chance to run a tool that is missing here."""
+"""How often another worker gets the chance to run what is missing here: a tool, or its version."""
+ALONE_SECONDS: Final = 60.0
+"""For so long nobody is waited for any more who has a version that nobody had."""
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +69,7 @@ class Claims:
         slots: Slots,
         sandbox: Runner,
         inline: Runner | None,
+        clock: Clock | None = None,
     ) -> None:
         """`inline` runs trusted tools; None: they go into the sandbox too."""
         self._repository = repository
@@ -71,9 +78,10 @@ class Claims:
         self._slots = slots
         self._sandbox = sandbox
         self._inline = inline
+        self._clock = clock or SystemClock()
         self.is_closed = False
         """Whether the worker takes nothing more."""
-        self._told: set[tuple[str, str]] = set()
+        self._alone_until: dict[tuple[str, str], float] = {}
 
     async def claim(self, delivery: Delivery) -> Claim | None:
         """Claim what was offered; None if it is no work for us, and then its place is free."""
@@ -82,7 +90,7 @@ class Claims:
             self._slots.leave()
             return None
         tool = self._tool(job)
-        if isinstance(tool, ToolProcessingError) and delivery.times < ELSEWHERE_TRIES_MAX:
+        if self._is_for_others(job, tool, delivery):
             self._slots.leave()
             await delivery.return_(ELSEWHERE_PAUSE_SECONDS)
             return None
@@ -92,7 +100,7 @@ class Claims:
             await delivery.return_()
             return None
         runner = self._inline if place is Place.INLINE and self._inline else self._sandbox
-        if not await self._take(job, runner, delivery):
+        if not await self._take(job, tool, runner, delivery):
             self._slots.give_up(place)
             return None
         return Claim(job, tool, place, runner)
@@ -126,23 +134,39 @@ class Claims:
 
     def _tool(self, job: Job) -> AnyTool | ToolProcessingError:
         try:
-            tool = self._registry.get(job.tool)
+            return self._registry.get(job.tool)
         except (ToolNotFound, ToolUnavailable):
             return ToolMissing()
-        if tool.version != job.tool_version and (tool.name, job.tool_version) not in self._told:
-            self._told.add((tool.name, job.tool_version))
+
+    def _is_for_others(
+        self, job: Job, tool: AnyTool | ToolProcessingError, delivery: Delivery
+    ) -> bool:
+        """Whether a worker that is better equipped gets the chance first."""
+        is_early = delivery.times < ELSEWHERE_TRIES_MAX
+        if isinstance(tool, ToolProcessingError):
+            return is_early
+        if tool.version == job.tool_version:
+            return False
+        wanted, now = (tool.name, job.tool_version), self._clock.monotonic()
+        if now < self._alone_until.get(wanted, 0.0):
+            return False
+        if not is_early:
+            self._alone_until[wanted] = now + ALONE_SECONDS
             log.warning(
                 "tool_version_differs", tool_id=tool.name, asked=job.tool_version, has=tool.version
             )
-        return tool
+        return is_early
 
-    async def _take(self, job: Job, runner: Runner, delivery: Delivery) -> bool:
+    async def _take(
+        self, job: Job, tool: AnyTool | ToolProcessingError, runner: Runner, delivery: Delivery
+    ) -> bool:
         """Append the claim; whoever loses the race lets the winner have it."""
         if self.is_closed:
             await delivery.return_()
             return False
         try:
-            is_ours = await self._reports.claim(job, runner.isolation.level)
+            version = None if isinstance(tool, ToolProcessingError) else tool.version
+            is_ours = await self._reports.claim(job, runner.isolation.level, version)
         except LogUnavailable as error:
             log.debug("claim_undecided", error=repr(error))
             await delivery.return_(UNAVAILABLE_PAUSE_SECONDS)

@@ -53,10 +53,10 @@ class Reports:
             at=self._clock.now(),
         )
 
-    async def claim(self, job: Job, isolation: str) -> bool:
+    async def claim(self, job: Job, isolation: str, tool_version: str | None = None) -> bool:
         """Start an attempt; False if somebody else was faster. Raises LogUnavailable."""
         origin = self.origin(job)
-        job.start_attempt(self.worker, isolation, origin)
+        job.start_attempt(self.worker, isolation, origin, tool_version)
         try:
             await self._repository.save(job)
         except StreamConflict:

@@ -23,6 +23,7 @@ class _Attempt:
 
     started: EventRow
     waited_ms: int | None
+    tool_version: str | None
     outcome: str = RUNNING
     ended: EventRow | None = None
     is_refused: bool = False
@@ -33,6 +34,7 @@ class _Story:
     """The attempts up to some event."""
 
     queued_at: datetime | None = None
+    tool_version: str | None = None
     attempts: list[_Attempt] = field(default_factory=list)
 
 
@@ -46,13 +48,19 @@ def attempts_of(events: Sequence[EventRow], text: SealedText) -> list[AttemptVie
     return [_view(attempt, text) for attempt in story.attempts]
 
 
+def _submitted(story: _Story, event: EventRow) -> None:
+    story.tool_version = event.details["tool_version"]
+    _queued(story, event)
+
+
 def _queued(story: _Story, event: EventRow) -> None:
     story.queued_at = None if event.details.get("run_at") else event.occurred_at
 
 
 def _started(story: _Story, event: EventRow) -> None:
     waited = None if story.queued_at is None else _milliseconds(story.queued_at, event.occurred_at)
-    story.attempts.append(_Attempt(event, waited))
+    version = event.details.get("tool_version", story.tool_version)
+    story.attempts.append(_Attempt(event, waited, version))
 
 
 def _ended(outcome: str, *, queued: bool = False) -> Callable[[_Story, EventRow], None]:
@@ -73,7 +81,7 @@ def _refused(story: _Story, event: EventRow) -> None:
 
 
 _FOLDS: Final[dict[str, Callable[[_Story, EventRow], None]]] = {
-    facts.JobSubmitted.TOPIC: _queued,
+    facts.JobSubmitted.TOPIC: _submitted,
     facts.JobDue.TOPIC: _queued,
     facts.JobReopened.TOPIC: _queued,
     facts.AttemptStarted.TOPIC: _started,
@@ -95,6 +103,7 @@ def _view(attempt: _Attempt, text: SealedText) -> AttemptView:
         counted_as=told["attempt"],
         worker=told["worker"],
         isolation=told["isolation"],
+        tool_version=attempt.tool_version,
         waited_ms=attempt.waited_ms,
         started_at=started.occurred_at,
         ended_at=None if ended is None else ended.occurred_at,

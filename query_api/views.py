@@ -122,6 +122,9 @@ class AttemptView(View):
     counted_as: int = Field(description="The how-manieth attempt it was, of those that count.")
     worker: str
     isolation: str
+    tool_version: str | None = Field(
+        description="Of the tool that ran; another than the job's where no worker had that one."
+    )
     waited_ms: int | None = Field(description="In the queue before it; null if that is unknown.")
     started_at: datetime
     ended_at: datetime | None

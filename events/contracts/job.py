@@ -67,6 +67,8 @@ class AttemptStarted(Fact):
     """The worker's identity, new at each boot."""
     isolation: str = "unknown"
     """The level of isolation in effect."""
+    tool_version: str | None = None
+    """The version of the tool that runs; None: the one that the job was accepted with."""
 
 
 class AttemptSucceeded(Fact):

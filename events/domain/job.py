@@ -105,8 +105,13 @@ class Job(Aggregate):
             **origin.fields(),
         )
 
-    def start_attempt(self, worker: str, isolation: str, origin: Origin) -> int:
-        """Claim the job for a worker; returns the lease under which to report."""
+    def start_attempt(
+        self, worker: str, isolation: str, origin: Origin, tool_version: str | None = None
+    ) -> int:
+        """Claim the job for a worker; returns the lease under which to report.
+
+        `tool_version` is the one that the worker has; None if it has none, or the job's own.
+        """
         if self.status is not JobStatus.QUEUED:
             raise JobNotClaimable(status=self.status)
         self.trigger_event(
@@ -115,6 +120,7 @@ class Job(Aggregate):
             attempt=self.attempt + 1,
             worker=worker,
             isolation=isolation,
+            tool_version=None if tool_version == self.tool_version else tool_version,
             **origin.fields(),
         )
         return self.lease
@@ -272,7 +278,7 @@ class Job(Aggregate):
         self.owner = fact.owner
         self.correlation_id = fact.correlation_id
         self.tool = fact.tool
-        self.tool_version = fact.tool_version
+        self.tool_version = self.version_run = fact.tool_version
         self.queue = fact.queue
         self.priority = self.submitted_priority = fact.priority
         self.options = SealedText(fact.options)
@@ -305,6 +311,7 @@ class Job(Aggregate):
         self.lease = fact.lease
         self.attempt = fact.attempt
         self.worker = fact.worker
+        self.version_run = fact.tool_version or self.tool_version
         self.due_at = None
         self.wait_until = None
         self.first_began = self.first_began or fact.timestamp

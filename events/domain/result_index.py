@@ -49,6 +49,10 @@ class ResultIndex(Aggregate):
 
 
 def has_result(maker: Job, now: datetime) -> bool:
-    """Whether the job has a result that may be given to another."""
-    is_kept = maker.expires_at is not None and now < maker.expires_at
-    return maker.status is JobStatus.SUCCEEDED and is_kept and not maker.result_expired
+    """Whether the job has a result that may be given to another.
+
+    What another version of the tool made is not what was asked for.
+    """
+    is_kept = maker.expires_at is not None and now < maker.expires_at and not maker.result_expired
+    is_as_asked = maker.version_run == maker.tool_version
+    return maker.status is JobStatus.SUCCEEDED and is_kept and is_as_asked

@@ -41,8 +41,8 @@ def _attempts(attempts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield ""
     yield "## Attempts"
     yield ""
-    yield "| # | outcome | waited | ran | worker | isolation | used | why |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| # | outcome | waited | ran | worker | version | isolation | used | why |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for attempt in attempts:
         error = attempt["error"]
         late = ", late outcome refused" if attempt["late_outcome_refused"] else ""
@@ -52,6 +52,7 @@ def _attempts(attempts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             _seconds(attempt["waited_ms"]),
             _seconds(attempt["duration_ms"]),
             attempt["worker"],
+            attempt["tool_version"],
             attempt["isolation"],
             ", ".join(f"{name} {value:g}" for name, value in attempt["resources"].items()),
             f"{error['code']}: {_text(error['message'])}" if error else "",

@@ -35,6 +35,11 @@ DETAILS: Final[Mapping[type[AnyFact], tuple[str, ...]]] = {
 }
 """Which fields of a fact the timeline shows; `message` is sealed, and stays so."""
 
+IF_GIVEN: Final[Mapping[type[AnyFact], tuple[str, ...]]] = {
+    facts.AttemptStarted: ("tool_version",),
+}
+"""Fields that are shown only where they say something: older facts make the rows they made."""
+
 NO_DETAILS: Final = "{}"
 
 
@@ -72,4 +77,8 @@ def _details(fact: AnyFact) -> str:
     if not names:
         return NO_DETAILS
     # Not vars(): a fact from before a field was added has only the default of its class.
-    return orjson.dumps({name: getattr(fact, name) for name in names}).decode()
+    told = {name: getattr(fact, name) for name in names}
+    for name in IF_GIVEN.get(type(fact), ()):
+        if (value := getattr(fact, name)) is not None:
+            told[name] = value
+    return orjson.dumps(told).decode()

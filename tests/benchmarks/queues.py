@@ -40,6 +40,7 @@ from infrastructure.logging import configure_logging
 from infrastructure.postgres import Role
 from infrastructure.principals import Principal
 from infrastructure.principals import Role as UserRole
+from processors.tools.no_op import NoOp
 from tests.benchmarks import end_to_end
 from tests.benchmarks.services import environment, platform
 from tests.benchmarks.stand import Stand
@@ -168,8 +169,8 @@ async def _fill(url: str, waiting: int) -> None:
 def _records(waiting: int) -> Iterator[tuple[Any, ...]]:
     request = JobRequest(
         owner="user:1",
-        tool="no-op",
-        tool_version="1",
+        tool=NoOp.name,
+        tool_version=NoOp.version,
         options=SealedText("s1." + "x" * 40),
         inputs=(),
         queue=QUEUE,

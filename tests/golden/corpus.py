@@ -17,7 +17,7 @@ from uuid import UUID
 
 from events.contracts.catalogue import FACTS
 from events.contracts.fact import AnyFact
-from events.contracts.job import JobReopened, JobSubmitted
+from events.contracts.job import AttemptStarted, JobReopened, JobSubmitted
 from events.contracts.tool import ToolOffered
 from events.store.codec import Codec
 
@@ -119,6 +119,7 @@ LATER: tuple[Later, ...] = (
     Later(JobSubmitted, "limit_key", {"limit_key": "0123456789abcdef01234567"}),
     Later(JobReopened, "priority", {"priority": -7}),
     Later(JobSubmitted, "secrets", {"secrets": "s1.c2VjcmV0cw"}),
+    Later(AttemptStarted, "tool_version", {"tool_version": "1.2.0"}),
 )
 """Added to at its end, never changed."""
 

@@ -156,6 +156,20 @@ async def test_a_newer_version_of_the_tool_runs(
     assert answer.json()["status"] == "queued"
 
 
+async def test_what_another_version_made_is_not_filed_under_the_one_asked_for(
+    api: CommandApi, client: httpx.AsyncClient, auth_headers: Headers
+) -> None:
+    first = await process(client, auth_headers, b"pinned")
+    await api.succeed(UUID(first.json()["job_id"]), {"photo.webp": b"older"}, version="0.9.0")
+
+    again = await process(client, auth_headers, b"pinned")
+    assert again.json()["status"] == "queued"
+    await api.succeed(UUID(again.json()["job_id"]), {"photo.webp": b"as asked"})
+    third = await process(client, auth_headers, b"pinned")
+
+    assert third.json()["status"] == "succeeded"
+
+
 async def test_a_tool_that_gives_other_results_each_time_runs(
     api: CommandApi, client: httpx.AsyncClient, auth_headers: Headers
 ) -> None:

@@ -34,6 +34,7 @@ from infrastructure.postgres import UNAVAILABLE, Pool, Role, create_pool
 from infrastructure.process import Running
 from infrastructure.settings import NatsSettings, PostgresSettings, SealingSettings
 from processors import clock_main, dispatcher_main, worker_main
+from processors.tools.no_op import NoOp
 from tests.fixtures.events import origin
 
 DEADLINE_SECONDS: Final = 45.0
@@ -195,7 +196,8 @@ class Floor:
         seal, key = self.sealer.new_key(job_id, tenant, "user:1")
         self.seals[job_id] = seal
         fields = {k.removeprefix("job_"): options.pop(k) for k in list(options) if "job_" in k}
-        defaults = {"tool_version": "1", "timeout_seconds": 60.0, "attempts_max": 3}
+        version = NoOp.version if tool == NoOp.name else "1"
+        defaults = {"tool_version": version, "timeout_seconds": 60.0, "attempts_max": 3}
         request = JobRequest(
             owner="user:1",
             tool=tool,

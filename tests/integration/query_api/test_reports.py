@@ -12,7 +12,7 @@ async def troubled(world: World) -> UUID:
     """A job whose first worker was lost, and that failed for good in its second attempt."""
     job_id = await world.submit()
     await world.lose_worker(job_id)
-    await world.fail(job_id, "photo.jpg is cut short")
+    await world.fail(job_id, "photo.jpg is cut short", tool_version="2")
     return job_id
 
 
@@ -34,6 +34,7 @@ async def test_a_report_tells_of_every_attempt_and_why_the_last_one_failed(
     assert (lost["number"], lost["counted_as"], lost["outcome"]) == (1, 1, "worker_lost")
     assert (failed["number"], failed["counted_as"], failed["outcome"]) == (2, 2, "failed")
     assert (failed["worker"], failed["isolation"], failed["permanent"]) == ("worker:1", "L1", True)
+    assert (lost["tool_version"], failed["tool_version"]) == ("1", "2")
     assert failed["resources"] == {"cpu_seconds": 0.5}
     assert failed["duration_ms"] == 12
     assert report["run_ms"] == lost["duration_ms"] + 12

@@ -22,6 +22,7 @@ from events.domain.errors import (
     StaleLease,
 )
 from events.domain.job import QUEUE_TIMEOUT, WORKER_LOST, Failure, Job
+from events.domain.result_index import has_result
 from events.store.codec import Codec
 from tests.fixtures.events import NOON, origin, submitted_job
 
@@ -67,6 +68,30 @@ def test_a_claimed_job_cannot_be_claimed_again() -> None:
 
     with pytest.raises(JobNotClaimable):
         job.start_attempt("worker:2", "L1", origin())
+
+
+def test_the_version_that_ran_is_that_of_the_latest_attempt() -> None:
+    job = submitted_job(tool_version="1")
+    assert job.version_run == "1"
+
+    lease = job.start_attempt("worker:1", "L1", origin(), "2")
+    assert (job.tool_version, job.version_run) == ("1", "2")
+    assert job.pending_events[-1].tool_version == "2"  # type: ignore[attr-defined]
+    job.hand_back(lease, origin())
+    job.start_attempt("worker:2", "L1", origin(), "1")
+
+    assert job.version_run == "1"
+    assert job.pending_events[-1].tool_version is None  # type: ignore[attr-defined]
+
+
+def test_what_another_version_made_is_not_for_others() -> None:
+    results = []
+    for version in ("1", "2"):
+        job = submitted_job(tool_version="1", retention_seconds=60)
+        succeed(job, job.start_attempt("worker:1", "L1", origin(), version))
+        results.append(has_result(job, NOON))
+
+    assert results == [True, False]
 
 
 def test_success_keeps_the_outputs_until_their_retention_ends() -> None:

@@ -12,12 +12,14 @@ from events.store.memory import MemoryLog
 from events.store.repository import LogUnavailable, OutcomeUnknown, Repository
 from infrastructure.clock import SystemClock
 from infrastructure.ids import uuid7
-from processors.claims import ELSEWHERE_TRIES_MAX, Claims, ToolMissing
+from processors.claims import ALONE_SECONDS, ELSEWHERE_TRIES_MAX, Claims, ToolMissing
 from processors.reports import Reports
 from processors.sandbox.inline import InlineRunner
 from processors.slots import Place, Slots
+from processors.tools.no_op import NoOp
 from tests.factories.tools import registry
 from tests.fixtures.events import origin, submitted_job
+from tests.fixtures.work import ManualClock
 
 
 @dataclass
@@ -56,6 +58,7 @@ class Scene:
     def __init__(self) -> None:
         self.log = Log()
         self.repository = Repository(self.log, self.log)
+        self.clock = ManualClock()
         self.slots = Slots(sandboxed_max=1, inline_max=8)
         self.tools = registry()
         self.sandbox = InlineRunner(self.tools)
@@ -67,10 +70,12 @@ class Scene:
             self.slots,
             self.sandbox,
             self.inline,
+            self.clock,
         )
 
-    async def job(self, tool: str = "no-op") -> Job:
-        job = submitted_job(tool=tool)
+    async def job(self, tool: str = "no-op", version: str | None = None) -> Job:
+        has = NoOp.version if tool == NoOp.name else "1"
+        job = submitted_job(tool=tool, tool_version=version or has)
         await self.repository.save(job)
         return job
 
@@ -195,6 +200,48 @@ async def test_a_missing_tool_is_left_to_others_before_it_fails_here(scene: Scen
 
     assert [delivered.answers for delivered in early] == [["later"], ["later"]]
     assert isinstance(claim.tool, ToolMissing)  # type: ignore[attr-defined]
+
+
+async def test_a_job_of_another_version_is_left_to_others_before_it_runs_here(
+    scene: Scene,
+) -> None:
+    job = await scene.job(version="0.9.0")
+    early = [offer_of(job, times) for times in range(1, ELSEWHERE_TRIES_MAX)]
+
+    assert [await scene.claim(delivered) for delivered in early] == [None, None]
+    assert await scene.status(job) is JobStatus.QUEUED, "nothing was spent"
+    assert is_free(scene)
+    await scene.claim(offer_of(job, ELSEWHERE_TRIES_MAX))
+
+    assert [delivered.answers for delivered in early] == [["later"], ["later"]]
+    run = await scene.repository.load(Job, job.id)
+    assert (run.status, run.tool_version) == (JobStatus.RUNNING, "0.9.0")
+    assert run.version_run == NoOp.version
+
+
+async def test_what_nobody_had_is_not_waited_for_again_for_a_while(scene: Scene) -> None:
+    await scene.claim(offer_of(await scene.job(version="0.9.0"), ELSEWHERE_TRIES_MAX))
+
+    soon = offer_of(await scene.job(version="0.9.0"))
+    assert await scene.claim(soon) is not None
+    other = offer_of(await scene.job(version="0.8.0"))
+    assert await scene.claim(other) is None
+    scene.clock.move(ALONE_SECONDS)
+    later = offer_of(await scene.job(version="0.9.0"))
+    assert await scene.claim(later) is None
+
+    assert [each.answers for each in (soon, other, later)] == [["ack"], ["later"], ["later"]]
+
+
+async def test_a_job_of_the_version_that_is_here_runs_at_once_and_says_nothing_of_it(
+    scene: Scene,
+) -> None:
+    job = await scene.job()
+
+    await scene.claim(offer_of(job))
+
+    started = (await scene.log.read_stream(job.id))[1]
+    assert b"tool_version" not in started.state, "the bytes are those of before"
 
 
 async def test_a_worker_that_leaves_gives_offers_back(scene: Scene) -> None:

@@ -53,6 +53,16 @@ def test_the_timeline_shows_every_fact_and_keeps_secrets_sealed() -> None:
     }
 
 
+def test_the_timeline_names_the_version_that_ran_where_it_is_another() -> None:
+    told = []
+    for version in ("1", "2"):
+        job = submitted_job(tool_version="1")
+        job.start_attempt("worker:1", "process", origin(), version)
+        told.append(orjson.loads(given(facts_of(job))["job_timeline"][1]["details"]))
+
+    assert [details.get("tool_version", "none") for details in told] == ["none", "2"]
+
+
 def test_a_fact_from_before_a_field_was_added_shows_its_default() -> None:
     job = submitted_job()
     job.start_attempt("worker:1", "process", origin())
