@@ -1,9 +1,7 @@
 """A worker process: runs jobs."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -18,6 +16,7 @@ from infrastructure.broker import Broker
 from infrastructure.clock import SystemClock
 from infrastructure.health import Check, Probe
 from infrastructure.ids import uuid7
+from infrastructure.periodic import ServiceLoop
 from infrastructure.postgres import Pool, Role, create_pool
 from infrastructure.process import Running, run_process
 from infrastructure.settings import (
@@ -33,6 +32,7 @@ from processors.claims import Claims
 from processors.files import Files
 from processors.keys import Keys
 from processors.lease import Leases, PostgresBeats
+from processors.leftovers import LOOK_SECONDS, Leftovers
 from processors.offers import ToolOffers
 from processors.presence import PostgresRegister
 from processors.reports import Reports
@@ -45,10 +45,8 @@ from processors.settings import WorkerSettings
 from processors.slots import Slots
 from processors.tools.registry import Registry
 from processors.worker import Worker
-from processors.workspace import sweep
 
 NAME: Final = "worker"
-LEFTOVER_SECONDS: Final = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +72,7 @@ def main() -> None:
 async def build(settings: Settings, tools: str = INSTALLED) -> AsyncIterator[Running]:
     """A worker on its connections; `tools` names the function that gives its registry."""
     async with AsyncExitStack() as stack:
-        await asyncio.to_thread(_prepare, settings.folder)
+        settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         broker = Broker(settings, f"magictoolbox {NAME}")
         await broker.start()
         stack.push_async_callback(broker.stop)
@@ -99,7 +97,8 @@ async def build(settings: Settings, tools: str = INSTALLED) -> AsyncIterator[Run
             "isolation": Check(_isolation_of(sandbox), critical=False),
             **worker.checks,
         }
-        yield Running([worker], checks)
+        leftovers = ServiceLoop(Leftovers(settings.folder), idle_seconds=LOOK_SECONDS)
+        yield Running([worker, leftovers], checks)
 
 
 def _worker(
@@ -155,13 +154,6 @@ def _isolation_of(sandbox: Sandbox) -> Probe:
         return f"{level}; missing: {'; '.join(missing)}" if missing else level
 
     return probe
-
-
-def _prepare(folder: Path) -> None:
-    """Make the work folder, and remove what killed workers left in it."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if removed := sweep(folder, LEFTOVER_SECONDS):
-        log.info("workspaces_swept", folders=removed)
 
 
 def _answers(pool: Pool) -> Probe:

@@ -116,12 +116,17 @@ def sweep(root: Path, older_than_seconds: float) -> int:
     The age spares a folder that was made a moment ago and is not locked yet.
     """
     made_before = time.time() - older_than_seconds
-    leftovers = [
-        path
-        for path in root.glob(f"{FOLDER_PREFIX}*")
-        if path.is_dir() and path.stat().st_mtime < made_before
-    ]
-    return sum(_remove_if_left(path) for path in leftovers)
+    return sum(
+        _is_older(path, made_before) and _remove_if_left(path)
+        for path in list(root.glob(f"{FOLDER_PREFIX}*"))
+    )
+
+
+def _is_older(path: Path, made_before: float) -> bool:
+    try:
+        return path.is_dir() and path.stat().st_mtime < made_before
+    except FileNotFoundError:
+        return False
 
 
 def _remove_if_left(path: Path) -> bool:
@@ -131,6 +136,9 @@ def _remove_if_left(path: Path) -> bool:
         return False
     try:
         remove_tree(path)
+    except FileNotFoundError:
+        # Another worker swept it before we had the lock.
+        return False
     finally:
         os.close(lock)
     return True

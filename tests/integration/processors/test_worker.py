@@ -1,6 +1,7 @@
 """Workers on real servers: claims, leases, fencing, cancelling, leaving."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ async def test_a_job_runs_from_its_submission_to_its_result(floor: Floor) -> Non
     assert blob is not None
     assert blob.read_bytes() == b"some text"
     assert folders_in(floor.work_folder) == []
+
+
+async def test_what_a_killed_worker_left_is_removed_by_another(floor: Floor) -> None:
+    left = floor.work_folder / "run-left"
+    (left / "work").mkdir(parents=True)
+    os.utime(left, (0, 0))
+
+    await floor.worker()
+
+    async def is_gone() -> bool:
+        return not await asyncio.to_thread(left.exists)
+
+    await floor.until(is_gone, "the folder stays")
 
 
 async def test_every_event_of_a_job_tells_its_request_and_its_cause(floor: Floor) -> None:
