@@ -302,14 +302,20 @@ async def test_transient_failures_are_retried(floor: Floor) -> None:
     assert await floor.message(job) == "Something is down."
 
 
-async def test_a_tool_that_no_worker_has_fails_in_the_end(floor: Floor) -> None:
+async def test_what_no_worker_has_fails_in_the_end_or_runs_as_another_version(
+    floor: Floor,
+) -> None:
     await floor.dispatcher()
     await floor.worker()
 
-    job = await floor.submit("unheard-of", job_attempts_max=1)
+    missing = await floor.submit("unheard-of", job_attempts_max=1)
+    older = await floor.submit("copier", b"x", job_tool_version="0.9")
 
-    job = await floor.until_status(job, FAILED)
-    assert job.error_code == "TOOL_UNAVAILABLE"
+    missing = await floor.until_status(missing, FAILED)
+    assert missing.error_code == "TOOL_UNAVAILABLE"
+    older = await floor.until_status(older, SUCCEEDED)
+    assert (older.tool_version, older.version_run, older.attempt) == ("0.9", "1", 1)
+    assert await floor.topics(older) == ["submitted", "attempt_started", "attempt_succeeded"]
 
 
 async def test_tools_are_offered_once_however_many_workers_start(floor: Floor) -> None:
