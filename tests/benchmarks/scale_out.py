@@ -18,10 +18,10 @@ from tests.factories.files import photo_jpeg
 WORKERS = (1, 2, 4)
 NO_OPS = 3_000
 PHOTO_SIDES = (1_600, 1_200)
-PHOTOS = 16
+PHOTOS = 64
 BAR_FOR_TWO = 1.7
 SECONDS_MAX = 180.0
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.2
 BASE = ("relay", "dispatcher", "projector")
 
 
@@ -66,7 +66,8 @@ def _convert(client: httpx.Client, command_url: str, query_url: str, photos: int
     number = str(time.monotonic_ns())
     body = {
         "tool": "image-converter",
-        "options": {"output_format": "avif"},
+        # Its encoder uses one core; that of AVIF would use all of them in one worker already.
+        "options": {"output_format": "webp"},
         "labels": {"round": number},
     }
     # Of the same bytes there would be a result already; what follows a picture changes nothing.
