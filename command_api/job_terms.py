@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 
@@ -26,6 +27,7 @@ def job_request(
     seal: Seal,
     sealer: Sealer,
     at: Origin,
+    reservation: UUID | None = None,
 ) -> JobRequest:
     """The request, but for its inputs; raises RunAtPast, RunAtTooFar, TimeoutTooLong."""
     labels, offer = command.labels, tool.offer
@@ -46,6 +48,7 @@ def job_request(
         queue_seconds_max=command.queue_seconds_max,
         retry=offer.retry,
         limit_key=limit_token(sealer, at.tenant, command.limit_key),
+        reservation=reservation,
     )
 
 

@@ -111,16 +111,15 @@ class SubmitJobHandler:
         at = origin(command, str(recorded.id if recorded is not None else job_id), self._clock)
         seal, key = self._sealer.new_key(job_id, at.tenant, owner_id(command.principal))
         open_ones, secrets = parted(command.options, tool.offer.options_schema)
-        request = replace(
-            job_request(command, canonical(open_ones), tool, seal, self._sealer, at),
-            reservation=self._unique.reservation_id(command),
+        reservation = self._unique.reservation_id(command)
+        request = job_request(
+            command, canonical(open_ones), tool, seal, self._sealer, at, reservation
         )
-        draft = _Draft(job_id, request, (key,), recorded, at)
+        # What was made with a secret is made again: nobody should get it without.
+        wanted = None if secrets else self._cache.request(command, options, tool, files)
+        draft = _Draft(job_id, request, (key,), recorded, at, wanted)
         if secrets:
-            # What was made with a secret is made again: nobody should get it without.
             draft = self._with_secrets(draft, canonical(secrets))
-        else:
-            draft = replace(draft, wanted=self._cache.request(command, options, tool, files))
         try:
             return await self._record(draft, command, files, seal, blobs)
         except CommandRepeated as repeated:
@@ -143,7 +142,8 @@ class SubmitJobHandler:
                 return await self._existing(reservation.id)
             if inputs is None:
                 inputs = await self._inputs(command, files, seal, blobs)
-            job = Job.submit(draft.job_id, replace(draft.request, inputs=inputs), draft.at)
+            request = replace(draft.request, inputs=inputs) if inputs else draft.request
+            job = Job.submit(draft.job_id, request, draft.at)
             also: list[Aggregate] = [] if reservation is None else [reservation]
             if draft.wanted is not None:
                 also += await self._reuse(job, draft.wanted, seal, blobs, draft.at)
