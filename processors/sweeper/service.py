@@ -40,8 +40,10 @@ class SweeperService:
         inspection: Inspection,
         settings: SweeperSettings,
         *,
+        confirm_seconds: float = CONFIRM_SECONDS,
         clock: Clock | None = None,
     ) -> None:
+        self._confirm_seconds = confirm_seconds
         self._lead = lead
         self._inspection = inspection
         self._settings = settings
@@ -116,7 +118,7 @@ class SweeperService:
 
     async def _confirm(self) -> Swept | None:
         """Delete what has been under suspicion for long enough; None: ask again."""
-        since = self._clock.monotonic() - CONFIRM_SECONDS
+        since = self._clock.monotonic() - self._confirm_seconds
         due = [entry for at, entry in self._suspects.values() if at <= since]
         due = due[:DELETED_AT_ONCE_MAX]
         if not due:

@@ -31,8 +31,11 @@ from processors.presence import MemoryRegister
 from processors.ready import JetStreamReady
 from processors.reports import Reports
 from processors.sandbox.inline import InlineRunner
-from processors.settings import ClockSettings, DispatcherSettings
+from processors.settings import ClockSettings, DispatcherSettings, SweeperSettings
 from processors.slots import Slots
+from processors.sweeper.inspection import Inspection
+from processors.sweeper.memory import MemoryReferences
+from processors.sweeper.service import SweeperService
 from processors.work_memory import MemoryBeats, MemorySweeps, MemoryWork
 from processors.worker import Worker
 from processors.workflow_checkpoint import MemoryWorkflowCheckpoint
@@ -57,6 +60,12 @@ LEASE_SECONDS: Final = 2.0
 RECONNECT_SECONDS: Final = 1.0
 PAUSE_SECONDS_MAX: Final = 1.0
 IDLE_SECONDS: Final = 2.0
+GRACE_SECONDS: Final = 7.0
+"""A little longer than a process may stand still."""
+CONFIRM_SECONDS: Final = 4.0
+"""A little longer than whoever waits for PostgreSQL pauses."""
+PASS_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 1.0
 SEALING: Final = SealingSettings(sealing_key="only-for-tests-0123456789abcdef0123")  # type: ignore[arg-type]
 TOOLS: Final = registry()
 ANYWHERE: Final = "postgresql://nobody@nowhere/none"
@@ -85,6 +94,7 @@ class Outside:
     leads: Leads
     logs: KeptLogs
     checkpoint: MemoryWorkflowCheckpoint
+    references: MemoryReferences
     clock: VirtualClock
     folder: Path
     dice: random.Random
@@ -159,6 +169,26 @@ def start_clock(process: SimProcess, outside: Outside) -> None:
     )
     process.run(_woken(broker, loop, clock.hear))
     _start_workflows(process, outside, broker)
+    _start_sweeper(process, outside)
+
+
+def _start_sweeper(process: SimProcess, outside: Outside) -> None:
+    """The sweeper, which lives with the clock, too."""
+    sweeper = SweeperService(
+        LeadPort(process, outside.leads, SweeperService.name),
+        Inspection(
+            cast(Any, Port(process, outside.references)),
+            cast(Any, DiskPort(process, outside.blobs)),
+            GRACE_SECONDS,
+            outside.clock,
+        ),
+        # As often as no setting would allow.
+        SweeperSettings.model_construct(blob_sweep=True, blob_sweep_seconds=PASS_SECONDS),
+        confirm_seconds=CONFIRM_SECONDS,
+        clock=outside.clock,
+    )
+    loop = ServiceLoop(sweeper, idle_seconds=LOOK_SECONDS, pause_seconds_max=PAUSE_SECONDS_MAX)
+    process.run(loop.run())
 
 
 def _start_workflows(process: SimProcess, outside: Outside, broker: SimBroker) -> None:

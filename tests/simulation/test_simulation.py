@@ -16,6 +16,7 @@ from processors.gates import Gate
 from processors.lanes import Runnable
 from processors.ready import JetStreamReady
 from processors.silence import Pulse, SilenceWatch
+from processors.sweeper.references import ReferenceChanges
 from projectors.checkpoints import Standing
 from projectors.intake import Delivery
 from projectors.runner import Runner
@@ -77,6 +78,7 @@ def _by_age(self: SilenceWatch, asked: float, answered: float, pulses: Iterable[
         (Gate, "room", lambda self, now: 1_000),
         (SilenceWatch, "look", _by_age),
         (SilenceWatch, "_come_back", lambda self, now: None),
+        (ReferenceChanges, "_name", lambda self, holding, value: None),
     ],
     ids=[
         "stale-lease-counts",
@@ -85,6 +87,7 @@ def _by_age(self: SilenceWatch, asked: float, answered: float, pulses: Iterable[
         "no-limit",
         "slow-is-dead",
         "gap-is-time",
+        "nobody-needs-blobs",
     ],
 )
 def test_a_world_finds_a_mistake(

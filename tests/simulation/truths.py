@@ -1,5 +1,6 @@
 """What is true at the end of every world."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,8 @@ from events.store.codec import Codec
 from processors.changes import State
 from processors.folding import Folding, Unheard
 from processors.look_up import known_jobs
+from processors.sweeper.by_hand import sweep
+from processors.sweeper.inspection import Inspection
 from processors.work_memory import MemoryWork
 from projectors.group import Group
 from tests.simulation.read_models import GENERATION, ReadModels
@@ -49,7 +52,7 @@ async def check(world: World) -> None:
             _ticks_have_one_job_each(history, streams)
     _limit_was_kept(world, [(row, codec.decode_row(row).fact) for row in rows])
     _stream_is_the_log(world, rows)
-    _blobs_are_those_of_jobs(world, jobs)
+    await _blobs_are_those_of_jobs(world, jobs)
     await _read_models_equal_a_fold(world, rows)
     await _work_equals_a_fold(world, rows)
 
@@ -160,13 +163,20 @@ def _stream_is_the_log(world: World, rows: Sequence[RecordedRow]) -> None:
         assert stream.messages[row.position].body == row.state
 
 
-def _blobs_are_those_of_jobs(world: World, jobs: Sequence[Job]) -> None:
-    """Outputs are promoted once: each result has its blobs, and no other blob is there."""
-    wanted = {file.blob_key for job in jobs for file in (*job.inputs, *job.outputs)}
-    there = set(world.outside.blobs._blobs)
-    assert wanted <= there, "a result's blob is missing"
+async def _blobs_are_those_of_jobs(world: World, jobs: Sequence[Job]) -> None:
+    """What a job needs is there; what else is, is an input that was used, or goes with a sweep."""
+    inputs = {job.id: {file.blob_key for file in job.inputs} for job in jobs}
+    outputs = {file.blob_key for job in jobs for file in job.outputs}
+    succeeded = [job.id for job in jobs if job.status is JobStatus.SUCCEEDED]
+    needed = outputs.union(*(keys for id_, keys in inputs.items() if id_ not in succeeded))
+    blobs = world.outside.blobs
+    assert needed <= set(blobs._blobs), "a blob is missing"
     if not world.has_killed:
-        assert there == wanted, "a blob is left that nothing refers to"
+        assert set(blobs._blobs) <= outputs.union(*inputs.values()), "a blob was left behind"
+    # Younger than that is none.
+    inspection = Inspection(world.outside.references, blobs, -1.0, world.outside.clock)
+    await sweep(inspection, dry_run=False, wait=lambda seconds: asyncio.sleep(0))
+    assert set(blobs._blobs) == needed, "a blob stays that nobody needs"
 
 
 async def _read_models_equal_a_fold(world: World, rows: Sequence[RecordedRow]) -> None:

@@ -21,6 +21,7 @@ from events.store.repository import Repository, StreamConflict
 from events.store.sealing import Sealer
 from infrastructure.blobs.memory import MemoryBlobStore
 from infrastructure.ids import uuid7
+from processors.sweeper.memory import MemoryReferences
 from processors.work_memory import MemoryWork
 from processors.workflow_checkpoint import MemoryWorkflowCheckpoint
 from tests.simulation import orders
@@ -82,8 +83,9 @@ class World:
         self.dice = random.Random(self.seed)
         self.weather = Weather()
         clock = VirtualClock(self.loop)
+        log = MemoryLog(clock)
         self.outside = Outside(
-            log=MemoryLog(clock),
+            log=log,
             work=MemoryWork(),
             models=ReadModels(),
             blobs=MemoryBlobStore(clock=clock),
@@ -91,6 +93,7 @@ class World:
             leads=Leads(),
             logs=KeptLogs(),
             checkpoint=MemoryWorkflowCheckpoint(),
+            references=MemoryReferences(log),
             clock=clock,
             folder=self.folder,
             dice=random.Random(self.seed + 2),
