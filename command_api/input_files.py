@@ -25,9 +25,10 @@ from events.domain.errors import (
 )
 from events.domain.job import Job
 from events.domain.upload import Upload
+from events.store.provisional_blobs import ProvisionalBlobs
 from events.store.repository import Repository
 from events.store.sealing import Seal, SealBroken
-from infrastructure.blobs.base import BlobKey
+from infrastructure.blobs.base import BlobKey, BlobNotFound
 from infrastructure.clock import Clock
 from infrastructure.principals import Principal
 
@@ -106,6 +107,27 @@ class InputFiles:
             if _name(file, seal) == output:
                 return _found(file, seal, ResultExpired(job_id=str(job_id)), is_usable)
         raise OutputNotFound(job_id=str(job_id), output=output)
+
+
+async def owned(file: InputFile, tenant: str, seal: Seal, blobs: ProvisionalBlobs) -> FileRef:
+    """The file with a blob of its own, its name under this seal; raises what `gone` says.
+
+    So what it was made from may expire or be erased.
+    """
+    key = await _own_blob(file, tenant, blobs)
+    name = seal.seal(NAME_FIELD, file.name)
+    return FileRef(name, file.media_type, file.size_bytes, file.sha256, key)
+
+
+async def _own_blob(file: InputFile, tenant: str, blobs: ProvisionalBlobs) -> BlobKey:
+    if file.gone is None:
+        return file.blob_key
+    if not file.is_usable:
+        raise file.gone
+    try:
+        return await blobs.copy(file.blob_key, tenant)
+    except BlobNotFound:
+        raise file.gone from None
 
 
 def _found(file: FileRef, seal: Seal | None, gone: DomainError, is_usable: bool) -> InputFile:

@@ -10,16 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from command_api.errors import InvalidOptions, InvalidWorkflow
-from command_api.input_files import NAME_FIELD, InputFile, InputFiles
+from command_api.input_files import InputFile, InputFiles, owned
 from command_api.options import canonical
 from command_api.tool_check import ToolCheck, check_files, check_number
 from command_api.workflow_commands import EVERY_OUTPUT, StepOutput, StepRequest
-from events.contracts.values import FileRef, SealedText
+from events.contracts.values import SealedText
 from events.domain.errors import DomainError
 from events.domain.workflow_plan import StepInput, StepPlan, problems
 from events.store.provisional_blobs import ProvisionalBlobs
 from events.store.sealing import Seal
-from infrastructure.blobs.base import BlobNotFound
 from infrastructure.principals import Principal
 
 DETAILS_MAX: Final = 20
@@ -154,7 +153,7 @@ async def _filled(
     copies: dict[Given, StepInput] = {}
     for given, known in found.items():
         assert known.file is not None  # noqa: S101 - or the plan would have been refused
-        copies[given] = StepInput(await _copied(principal, known.file, seal, blobs))
+        copies[given] = StepInput(await owned(known.file, principal.tenant, seal, blobs))
     return [
         replace(
             plan,
@@ -165,18 +164,6 @@ async def _filled(
         )
         for plan, step in zip(plans, steps, strict=True)
     ]
-
-
-async def _copied(
-    principal: Principal, file: InputFile, seal: Seal, blobs: ProvisionalBlobs
-) -> FileRef:
-    try:
-        key = await blobs.copy(file.blob_key, principal.tenant)
-    except BlobNotFound:
-        assert file.gone is not None  # noqa: S101 - it did not come with this request
-        raise file.gone from None
-    name = seal.seal(NAME_FIELD, file.name)
-    return FileRef(name, file.media_type, file.size_bytes, file.sha256, key)
 
 
 def _detail(field: str, error: DomainError) -> dict[str, str]:

@@ -13,7 +13,7 @@ from uuid import UUID
 from command_api import idempotency
 from command_api.access import origin, owner_id, require
 from command_api.commands import SubmitJob
-from command_api.input_files import NAME_FIELD, InputFile, InputFiles
+from command_api.input_files import InputFile, InputFiles, owned
 from command_api.job_terms import SECRETS_FIELD, idempotent_terms, job_request
 from command_api.options import canonical
 from command_api.result_cache import Request, ResultCache, Reuse
@@ -35,7 +35,6 @@ from events.store.repository import (
     StreamConflict,
 )
 from events.store.sealing import Seal, Sealer, WrappedKey, secrets_id
-from infrastructure.blobs.base import BlobKey, BlobNotFound
 from infrastructure.clock import Clock
 from infrastructure.ids import uuid7
 from infrastructure.postgres import UNAVAILABLE
@@ -141,7 +140,8 @@ class SubmitJobHandler:
             if isinstance(reservation, Job):
                 return await self._existing(reservation.id)
             if inputs is None:
-                inputs = await self._inputs(command, files, seal, blobs)
+                tenant = command.principal.tenant
+                inputs = [await owned(file, tenant, seal, blobs) for file in files]
             request = replace(draft.request, inputs=inputs) if inputs else draft.request
             job = Job.submit(draft.job_id, request, draft.at)
             also: list[Aggregate] = [] if reservation is None else [reservation]
@@ -218,30 +218,3 @@ class SubmitJobHandler:
             raise LogUnavailable(LogUnavailable.__doc__) from error
         job = self._repository.fold(Job, rows)
         return SubmittedJob(answer.originator_id, answer.position, job.status, is_repeat=True)
-
-    async def _inputs(
-        self,
-        command: SubmitJob,
-        files: Sequence[InputFile],
-        seal: Seal,
-        blobs: ProvisionalBlobs,
-    ) -> Sequence[FileRef]:
-        """Each job has blobs of its own, so that what it was made from may expire or be erased."""
-        refs = []
-        for file in files:
-            key = await self._own_blob(command, file, blobs)
-            name = seal.seal(NAME_FIELD, file.name)
-            refs.append(FileRef(name, file.media_type, file.size_bytes, file.sha256, key))
-        return refs
-
-    async def _own_blob(
-        self, command: SubmitJob, file: InputFile, blobs: ProvisionalBlobs
-    ) -> BlobKey:
-        if file.gone is None:
-            return file.blob_key
-        if not file.is_usable:
-            raise file.gone
-        try:
-            return await blobs.copy(file.blob_key, command.principal.tenant)
-        except BlobNotFound:
-            raise file.gone from None
