@@ -30,6 +30,7 @@ from command_api.commands import (
     LimitKey,
     OnConflict,
     Options,
+    OutputInput,
     OutputName,
     Priority,
     QueueName,
@@ -37,6 +38,7 @@ from command_api.commands import (
     ToolName,
     Unique,
     UniqueKey,
+    UploadInput,
     WantedJobs,
 )
 from events.contracts.bulk import BulkAction, BulkStatus
@@ -61,12 +63,20 @@ class UploadInputBody(RequestBody):
 
     upload_id: UUID
 
+    def asked(self) -> UploadInput:
+        """As a command says it."""
+        return UploadInput(self.upload_id)
+
 
 class OutputInputBody(RequestBody):
     """A file that another job made."""
 
     job_id: UUID
     output: OutputName
+
+    def asked(self) -> OutputInput:
+        """As a command says it."""
+        return OutputInput(self.job_id, self.output)
 
 
 class UniqueBody(RequestBody):

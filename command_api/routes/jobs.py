@@ -6,22 +6,8 @@ import structlog
 from fastapi import APIRouter, Response
 
 from command_api.answers import job_accepted
-from command_api.bodies import (
-    JobAccepted,
-    JobBody,
-    JobChangeBody,
-    OutputInputBody,
-    UploadInputBody,
-)
-from command_api.commands import (
-    CancelJob,
-    JobInput,
-    OutputInput,
-    ReprioritiseJob,
-    RetryJob,
-    SubmitJob,
-    UploadInput,
-)
+from command_api.bodies import JobAccepted, JobBody, JobChangeBody
+from command_api.commands import CancelJob, ReprioritiseJob, RetryJob, SubmitJob
 from command_api.principals import Client
 from command_api.requests import IdempotencyKeyHeader
 from command_api.routes.lean_route import LeanRoute
@@ -39,7 +25,7 @@ async def submit_job(
         request_id=caller.request_id,
         tool=body.tool,
         options=body.options,
-        inputs=tuple(_input(each) for each in body.inputs),
+        inputs=tuple(each.asked() for each in body.inputs),
         queue=body.queue,
         priority=body.priority,
         labels=body.labels,
@@ -89,9 +75,3 @@ async def change_job(job_id: UUID, body: JobChangeBody, caller: Client) -> Respo
     )
     job = await caller.resources.handlers.steer_job.reprioritise(command)
     return job_accepted(job, caller.resources.links)
-
-
-def _input(body: UploadInputBody | OutputInputBody) -> JobInput:
-    if isinstance(body, UploadInputBody):
-        return UploadInput(body.upload_id)
-    return OutputInput(body.job_id, body.output)
