@@ -13,6 +13,7 @@ from typing import Self
 
 import structlog
 
+from events.domain.errors import DomainError
 from events.store.repository import (
     CommandRepeated,
     LogUnavailable,
@@ -60,7 +61,7 @@ class ProvisionalBlobs:
         """Around the save that refers to them: afterwards they stay, unless it surely failed."""
         try:
             yield
-        except (StreamConflict, CommandRepeated):
+        except (DomainError, StreamConflict, CommandRepeated):
             raise
         except LogUnavailable as error:
             if isinstance(error, OutcomeUnknown):

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from events.domain.errors import ScheduleNotFound
 from events.store.provisional_blobs import ProvisionalBlobs
 from events.store.repository import (
     Answer,
@@ -60,6 +61,7 @@ async def test_what_was_recorded_stays() -> None:
 @pytest.mark.parametrize(
     ("error", "stays"),
     [
+        (ScheduleNotFound(), False),
         (StreamConflict(), False),
         (CommandRepeated(Answer(b"", uuid4(), 1)), False),
         (LogUnavailable(), False),
