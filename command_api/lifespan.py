@@ -36,6 +36,7 @@ from command_api.options import OptionsValidators
 from command_api.resources import Handlers, Resources
 from command_api.result_cache import ResultCache
 from command_api.results import Results
+from command_api.schedule_templates import ScheduleTemplates
 from command_api.settings import CommandApiSettings
 from command_api.tool_cache import OfferCache
 from command_api.tool_catalogue import ToolCatalogue
@@ -194,7 +195,7 @@ def _handlers(
             repository,
             ScheduledJobs(repository, log, sealer),
             KeyRing(log, sealer),
-            tools,
+            ScheduleTemplates(tools, files, sealer),
             sealer,
             clock,
         ),

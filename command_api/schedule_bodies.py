@@ -1,11 +1,13 @@
 """The shapes of requests and answers about schedules; see `bodies`."""
 
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from command_api.bodies import RequestBody
+from command_api.bodies import OutputInputBody, RequestBody, UploadInputBody
 from command_api.commands import (
+    INPUTS_MAX,
     Labels,
     Options,
     Priority,
@@ -20,7 +22,7 @@ from events.domain.schedule import Missed, Plan, ScheduleStatus
 
 
 class JobTemplateBody(RequestBody):
-    """The job that a schedule submits; it takes no files, as uploads do not last as long."""
+    """The job that a schedule submits."""
 
     tool: ToolName = Field(examples=["no-op"])
     options: Options = Field(default_factory=dict)
@@ -29,10 +31,20 @@ class JobTemplateBody(RequestBody):
     labels: Labels = Field(default_factory=dict)
     timeout_seconds: Seconds | None = None
     queue_seconds_max: Seconds | None = None
+    inputs: (
+        Annotated[tuple[UploadInputBody | OutputInputBody, ...], Field(max_length=INPUTS_MAX)]
+        | None
+    ) = Field(
+        default=None,
+        description="Copied, and kept until the schedule is deleted or gets others; absent in a "
+        "change: it keeps those that it has.",
+    )
 
     def asked(self) -> JobTemplate:
         """As a command says it."""
-        return JobTemplate(**{name: getattr(self, name) for name in type(self).model_fields})
+        terms = {name: getattr(self, name) for name in type(self).model_fields}
+        files = None if self.inputs is None else tuple(each.asked() for each in self.inputs)
+        return JobTemplate(**terms | {"inputs": files})
 
 
 class ScheduleBody(RequestBody):

@@ -8,8 +8,10 @@ from pydantic.dataclasses import dataclass
 
 from command_api.commands import (
     FROZEN,
+    INPUTS_MAX,
     Asked,
     IdempotencyKey,
+    JobInput,
     Labels,
     Options,
     Priority,
@@ -36,9 +38,11 @@ class JobTemplate:
     labels: Labels = Field(default_factory=dict)
     timeout_seconds: Seconds | None = None
     queue_seconds_max: Seconds | None = None
+    inputs: Annotated[tuple[JobInput, ...], Field(max_length=INPUTS_MAX)] | None = None
+    """None: those that the schedule has already, if any."""
 
     def words(self) -> list[Any]:
-        """What makes two templates the same."""
+        """What makes two templates the same, beside their files."""
         budgets = [self.timeout_seconds, self.queue_seconds_max]
         return [self.tool, self.options, self.queue, self.priority, self.labels, *budgets]
 

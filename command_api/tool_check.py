@@ -13,6 +13,7 @@ from command_api.input_files import InputFile
 from command_api.options import OptionsValidators
 from command_api.tool_cache import CachedOffer
 from command_api.tool_catalogue import ToolCatalogue
+from events.contracts.values import FileRef
 from events.domain.tool import INPUT_BYTES_MAX, Offer
 
 
@@ -24,7 +25,7 @@ class ToolCheck:
         self._validators = validators
 
     async def check(
-        self, tool: str, options: Mapping[str, Any], files: Sequence[InputFile]
+        self, tool: str, options: Mapping[str, Any], files: Sequence[InputFile | FileRef]
     ) -> CachedOffer:
         """The tool as it will run; raises DomainError for what it will not take."""
         known = await self.offered(tool, options)
@@ -42,7 +43,7 @@ class ToolCheck:
         return known
 
 
-def check_files(tool: CachedOffer, files: Sequence[InputFile]) -> None:
+def check_files(tool: CachedOffer, files: Sequence[InputFile | FileRef]) -> None:
     """Raise DomainError unless the tool takes these files, however many more there will be."""
     offer = tool.offer
     for file in files:

@@ -63,7 +63,7 @@ def _fields(
         "worker": row.worker,
         "progress": progress,
         "labels": text.labels(row.labels),
-        "inputs": [_file_view(file, text) for file in row.inputs],
+        "inputs": [file_view(file, text) for file in row.inputs],
         "outputs": [_output_view(row, file, text, links) for file in row.outputs],
         "error": _error_view(row, text),
         "request_id": row.correlation_id,
@@ -85,7 +85,8 @@ def _fields(
     }
 
 
-def _file_view(file: dict[str, Any], text: SealedText) -> FileView:
+def file_view(file: dict[str, Any], text: SealedText) -> FileView:
+    """A file as those see it who may see its owner's text."""
     return FileView.model_construct(
         name=text.shown_name(file["name"]),
         media_type=file["media_type"],
@@ -98,7 +99,7 @@ def _output_view(row: JobRow, file: dict[str, Any], text: SealedText, links: Lin
     name = text.name(file["name"])
     is_there = name is not None and not row.result_expired
     return OutputView.model_construct(
-        **dict(_file_view(file, text)),
+        **dict(file_view(file, text)),
         url=links.output(row.job_id, name) if is_there and name is not None else None,
     )
 

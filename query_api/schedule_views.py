@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from events.contracts.values import JobStatus
-from query_api.views import View
+from query_api.views import FileView, View
 
 
 class ScheduleView(View):
@@ -41,6 +41,7 @@ class ScheduleTemplateView(View):
     queue: str
     priority: int
     labels: dict[str, Any] | None
+    inputs: list[FileView] = Field(description="Kept until it is deleted or gets others.")
     timeout_seconds: float | None
     queue_seconds_max: float | None
 

@@ -9,28 +9,23 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
-
 from command_api import idempotency
 from command_api.access import origin, require, require_schedule
 from command_api.commands import Asked
-from command_api.errors import InvalidSchedule
-from command_api.job_terms import LABELS_FIELD, OPTIONS_FIELD, timeout_within
+from command_api.input_files import InputFile
 from command_api.keys import KeyRing
-from command_api.options import canonical
 from command_api.schedule_commands import (
     ChangeSchedule,
     CreateSchedule,
     FireSchedule,
-    JobTemplate,
     SteerSchedule,
 )
-from command_api.secret_options import parted
-from command_api.tool_check import ToolCheck
+from command_api.schedule_templates import ScheduleTemplates, invalid_schedule
 from events.contracts.timetable import BadCron, UnknownZone
-from events.contracts.values import JobStatus, Origin, SealedText
+from events.contracts.values import JobStatus, Origin
 from events.domain.errors import NotFound, ScheduleNotFound
-from events.domain.schedule import Plan, Schedule, ScheduleStatus, Template
+from events.domain.schedule import Schedule, ScheduleStatus, Template
+from events.store.provisional_blobs import ProvisionalBlobs
 from events.store.repository import (
     DECISIONS_MAX,
     Answer,
@@ -79,59 +74,61 @@ class ManageSchedulesHandler:
         repository: Repository,
         scheduled: ScheduledJobs,
         keys: KeyRing,
-        tools: ToolCheck,
+        templates: ScheduleTemplates,
         sealer: Sealer,
         clock: Clock,
     ) -> None:
         self._repository = repository
         self._scheduled = scheduled
         self._keys = keys
-        self._tools = tools
+        self._templates = templates
         self._sealer = sealer
         self._clock = clock
 
-    async def create(self, command: CreateSchedule) -> KeptSchedule:
-        """Begin a schedule; raises Forbidden, InvalidSchedule, and what `ToolCheck.check` does."""
+    async def create(self, command: CreateSchedule, blobs: ProvisionalBlobs) -> KeptSchedule:
+        """Begin a schedule; raises Forbidden, InvalidSchedule, and what `ToolCheck.check` and
+        `InputFiles.find` do.
+        """
         require(command.principal, Role.CLIENT)
+        files = await self._templates.find(command.principal, command.job)
         schedule_id = uuid7()
-        recorded = self._recorded(
-            command, schedule_id, [command.name, _words(command.plan), command.job.words()]
-        )
+        recorded = self._recorded(command, schedule_id, _asked_for(command, files))
         answer = await self._answer(recorded)
         if answer is not None:
             return KeptSchedule(answer.originator_id, ScheduleStatus.ACTIVE, answer.position, True)
         at = origin(command, str(recorded.id if recorded else schedule_id), self._clock)
         seal, key = self._sealer.new_key(schedule_id, at.tenant, at.actor)
-        template = await self._template(command.job, seal, at.tenant)
+        template = await self._templates.make(command.principal, command.job, files, seal, blobs)
         with naming_fields():
             name = seal.seal(NAME_FIELD, command.name)
             schedule = Schedule.create(schedule_id, name, command.plan, template, at)
         try:
-            saved = await self._repository.save(schedule, command=recorded, keys=(key,))
+            with blobs.recording():
+                saved = await self._repository.save(schedule, command=recorded, keys=(key,))
         except CommandRepeated as repeated:
             answer = _same(repeated.answer, recorded)
             return KeptSchedule(answer.originator_id, ScheduleStatus.ACTIVE, answer.position, True)
         return KeptSchedule(schedule_id, schedule.status, saved.position)
 
-    async def change(self, command: ChangeSchedule) -> KeptSchedule:
+    async def change(self, command: ChangeSchedule, blobs: ProvisionalBlobs) -> KeptSchedule:
         """Give it other terms; raises the same, and ScheduleNotFound."""
         require(command.principal, Role.CLIENT)
         before = await self._load(command, command.schedule_id)
         seal = await self._keys.seal(command.schedule_id)
         if seal is None:
             raise ScheduleNotFound
-        template = before.template
-        if command.job is not None:
-            template = await self._template(command.job, seal, before.tenant)
-        name = before.name if command.name is None else seal.seal(NAME_FIELD, command.name)
+        made = await self._made(command, before, seal, blobs)
+        name = None if command.name is None else seal.seal(NAME_FIELD, command.name)
         given = {"cron": command.cron, "zone": command.zone, "missed": command.missed}
         changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
 
         def change(schedule: Schedule, at: Origin) -> None:
             with naming_fields():
-                schedule.change(name, replace(schedule.plan, **changes), template, at)
+                plan = replace(schedule.plan, **changes)
+                schedule.change(name or schedule.name, plan, made(schedule.template), at)
 
-        return await self._change(command, command.schedule_id, change)
+        with blobs.recording():
+            return await self._change(command, command.schedule_id, change)
 
     async def pause(self, command: SteerSchedule) -> KeptSchedule:
         """Let it fire no more; raises Forbidden, ScheduleNotFound, ScheduleIsPaused."""
@@ -181,6 +178,22 @@ class ManageSchedulesHandler:
             raise ScheduleNotFound from None
         return KeptSchedule(schedule_id, schedule.status, saved.position)
 
+    async def _made(
+        self, command: ChangeSchedule, before: Schedule, seal: Seal, blobs: ProvisionalBlobs
+    ) -> Callable[[Template], Template]:
+        """What becomes of the template that it has when the change is decided."""
+        job, principal = command.job, command.principal
+        if job is None:
+            return lambda current: current
+        if job.inputs is None:
+            kept = before.template.inputs
+            anew = await self._templates.change(principal, job, kept, seal)
+            # Not those of before: somebody else may have given it others meanwhile.
+            return lambda current: replace(anew, inputs=current.inputs)
+        files = await self._templates.find(principal, job)
+        with_files = await self._templates.make(principal, job, files, seal, blobs)
+        return lambda current: with_files
+
     async def _load(self, command: Asked, schedule_id: UUID) -> Schedule:
         try:
             schedule = await self._repository.load(Schedule, schedule_id)
@@ -188,29 +201,6 @@ class ManageSchedulesHandler:
             raise ScheduleNotFound from None
         require_schedule(command.principal, schedule)
         return schedule
-
-    async def _template(self, job: JobTemplate, seal: Seal, tenant: str) -> Template:
-        options = canonical(job.options)
-        tool = await self._tools.check(job.tool, job.options, ())
-        _, secrets = parted(job.options, tool.offer.options_schema)
-        if secrets:
-            message = "A secret ends with its job; a schedule cannot keep one."
-            raise _invalid(f"job.options.{min(secrets)}", message)
-        timeout_within(job.timeout_seconds, tool.offer.timeout_seconds)
-        labels: SealedText | None = None
-        if job.labels:
-            labels = seal.seal(LABELS_FIELD, orjson.dumps(job.labels).decode())
-        tokens = [self._sealer.label_token(tenant, *label) for label in sorted(job.labels.items())]
-        return Template(
-            tool=tool.name,
-            options=seal.seal(OPTIONS_FIELD, options),
-            queue=job.queue,
-            priority=job.priority,
-            labels=labels,
-            label_tokens=tuple(tokens),
-            timeout_seconds=job.timeout_seconds,
-            queue_seconds_max=job.queue_seconds_max,
-        )
 
     def _recorded(
         self, command: CreateSchedule | FireSchedule, made: UUID, asked_for: Sequence[Any]
@@ -235,18 +225,16 @@ def naming_fields() -> Iterator[None]:
     try:
         yield
     except BadCron as error:
-        raise _invalid("cron", str(error)) from None
+        raise invalid_schedule("cron", str(error)) from None
     except UnknownZone as error:
-        raise _invalid("time_zone", str(error)) from None
+        raise invalid_schedule("time_zone", str(error)) from None
 
 
-def _invalid(field: str, message: str) -> InvalidSchedule:
-    detail = {"field": field, "message": message, "code": InvalidSchedule.code}
-    return InvalidSchedule(errors=[detail])
-
-
-def _words(plan: Plan) -> list[str]:
-    return [plan.cron, plan.zone, plan.missed.value]
+def _asked_for(command: CreateSchedule, files: Sequence[InputFile]) -> list[Any]:
+    plan = command.plan
+    words = [plan.cron, plan.zone, plan.missed.value]
+    digests = [[file.sha256 for file in files]] if files else []
+    return [command.name, words, command.job.words(), *digests]
 
 
 def _same(answer: Answer, recorded: Command | None) -> Answer:

@@ -17,6 +17,7 @@ from command_api.schedule_commands import (
     FireSchedule,
     SteerSchedule,
 )
+from events.store.provisional_blobs import ProvisionalBlobs
 
 router = APIRouter(prefix="/schedules", tags=["schedules"])
 
@@ -34,7 +35,8 @@ async def create_schedule(
         job=body.job.asked(),
         idempotency_key=idempotency_key,
     )
-    kept = await caller.resources.handlers.manage_schedules.create(command)
+    async with ProvisionalBlobs(caller.resources.blobs) as blobs:
+        kept = await caller.resources.handlers.manage_schedules.create(command, blobs)
     return _kept(kept, caller.resources.links, 201)
 
 
@@ -51,7 +53,8 @@ async def change_schedule(schedule_id: UUID, body: ScheduleChangeBody, caller: C
         missed=body.missed,
         job=None if body.job is None else body.job.asked(),
     )
-    kept = await caller.resources.handlers.manage_schedules.change(command)
+    async with ProvisionalBlobs(caller.resources.blobs) as blobs:
+        kept = await caller.resources.handlers.manage_schedules.change(command, blobs)
     return _kept(kept, caller.resources.links)
 
 

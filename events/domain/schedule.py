@@ -5,7 +5,7 @@ looked. The fact and the job's submission are one append, so however many clocks
 there is one job for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,7 +15,7 @@ from uuid import UUID
 from events.contracts import schedule as facts
 from events.contracts.fact import AnyFact
 from events.contracts.timetable import BadCron, Timetable
-from events.contracts.values import DEFAULT_QUEUE, Origin, SealedText
+from events.contracts.values import DEFAULT_QUEUE, FileRef, Origin, SealedText
 from events.domain.aggregate import Aggregate
 from events.domain.errors import (
     ScheduleIsActive,
@@ -73,7 +73,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The job that a schedule submits. It takes no files: uploads do not last as long as plans."""
+    """The job that a schedule submits, with files that the schedule owns until it is deleted."""
 
     tool: str
     options: SealedText
@@ -84,16 +84,22 @@ class Template:
     label_tokens: tuple[str, ...] = ()
     timeout_seconds: float | None = None
     queue_seconds_max: float | None = None
+    inputs: Sequence[FileRef] = ()
+    """Their names are sealed with the schedule's key; each of its jobs names the same blobs."""
 
     def as_json(self) -> dict[str, Any]:
         """The form a fact carries."""
-        return asdict(self) | {"label_tokens": list(self.label_tokens)}
+        value = asdict(self) | {"label_tokens": list(self.label_tokens)}
+        del value["inputs"]
+        files = [file.as_json() for file in self.inputs]
+        return value | ({"inputs": files} if files else {})
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read the form a fact carries; fields that a later version added are left aside."""
         known = {name: value[name] for name in cls.__slots__ if name in value}
-        return cls(**known | {"label_tokens": tuple(value["label_tokens"])})
+        files = tuple(FileRef.from_json(each) for each in value.get("inputs", ()))
+        return cls(**known | {"label_tokens": tuple(value["label_tokens"]), "inputs": files})
 
 
 class Schedule(Aggregate):

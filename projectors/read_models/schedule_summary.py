@@ -1,7 +1,7 @@
 """One row for each schedule as it stands now: its plan, the job that it submits, what came of it.
 
-Text of clients stays sealed (`name`, and `options` and `labels` inside `template`) with the
-schedule's own key. Its jobs are in `job_summary`.
+Text of clients stays sealed (`name`, and `options`, `labels` and names of files inside `template`)
+with the schedule's own key. Its jobs are in `job_summary`.
 """
 
 from sqlalchemy import (

@@ -14,6 +14,7 @@ from events.contracts.values import JobStatus
 from infrastructure.principals import Principal
 from query_api.cursors import CURSOR_CHARACTERS_MAX, Cursor
 from query_api.errors import ProjectionBehind, ScheduleNotFound
+from query_api.job_views import file_view
 from query_api.links import Links
 from query_api.principals import CurrentUser, may_see, owner_id, sees_tenant
 from query_api.queries import schedules
@@ -163,6 +164,7 @@ def _template(
         queue=template["queue"],
         priority=template["priority"],
         labels=text.labels(template["labels"]),
+        inputs=[file_view(file, text) for file in template.get("inputs", ())],
         timeout_seconds=template["timeout_seconds"],
         queue_seconds_max=template["queue_seconds_max"],
     )

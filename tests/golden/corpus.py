@@ -9,7 +9,7 @@ not in its first file; it stands in LATER, and in `<topic>+<label>.bin`.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from uuid import UUID
 from events.contracts.catalogue import FACTS
 from events.contracts.fact import AnyFact
 from events.contracts.job import AttemptStarted, JobReopened, JobSubmitted
+from events.contracts.schedule import ScheduleChanged, ScheduleCreated
 from events.contracts.tool import ToolOffered
 from events.store.codec import Codec
 
@@ -65,6 +66,7 @@ BY_NAME: dict[str, Any] = {
         "label_tokens": ["one"],
     },
 }
+TEMPLATE_WITH_FILES = BY_NAME["template"] | {"inputs": [FILE]}
 BY_TYPE: dict[Any, Any] = {
     str: "text – with a dash, “quotes” and ünicode",
     int: 3,
@@ -78,11 +80,17 @@ BY_TYPE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Later:
-    """Fields with defaults that a fact got after its first golden file."""
+    """What a fact got after its first golden file: fields with defaults, or more in a field."""
 
     fact_class: type[AnyFact]
     label: str
     values: Mapping[str, Any]
+
+    @property
+    def new_fields(self) -> set[str]:
+        """Those that the fact did not have in its first golden file."""
+        optional = {field.name for field in fields(self.fact_class) if field.default is not MISSING}
+        return optional & set(self.values)
 
     @property
     def stem(self) -> Path:
@@ -120,20 +128,22 @@ LATER: tuple[Later, ...] = (
     Later(JobReopened, "priority", {"priority": -7}),
     Later(JobSubmitted, "secrets", {"secrets": "s1.c2VjcmV0cw"}),
     Later(AttemptStarted, "tool_version", {"tool_version": "1.2.0"}),
+    Later(ScheduleCreated, "inputs", {"template": TEMPLATE_WITH_FILES}),
+    Later(ScheduleChanged, "inputs", {"template": TEMPLATE_WITH_FILES}),
 )
 """Added to at its end, never changed."""
 
 
 def example(fact_class: type[AnyFact], later: Mapping[str, Any] | None = None) -> AnyFact:
     """A fact with a telling value in every field that it had from the beginning."""
-    added = {name for each in LATER if each.fact_class is fact_class for name in each.values}
+    added = {name for each in LATER if each.fact_class is fact_class for name in each.new_fields}
     values = {
         field.name: BY_NAME.get(field.name, BY_TYPE.get(field.type))
         for field in fields(fact_class)
         if field.name not in {"originator_id", "originator_version", *added}
     }
     return fact_class(
-        originator_id=AGGREGATE, originator_version=VERSION, **values, **(later or {})
+        originator_id=AGGREGATE, originator_version=VERSION, **values | dict(later or {})
     )
 
 

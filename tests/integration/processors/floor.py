@@ -202,7 +202,7 @@ class Floor:
             owner="user:1",
             tool=tool,
             options=seal.seal("options", json.dumps(options)),
-            inputs=[await self._input(seal, content) for content in contents],
+            inputs=[await self.file(seal, content) for content in contents],
             **{**defaults, **fields},
         )
         job = Job.submit(job_id, request, origin(tenant=tenant, at=SystemClock().now()))
@@ -240,12 +240,13 @@ class Floor:
         assert loaded.error_message is not None
         return self.seals[job.id].open("message", loaded.error_message)
 
-    async def _input(self, seal: Seal, content: bytes) -> FileRef:
+    async def file(self, seal: Seal, content: bytes, name: str = "notes.txt") -> FileRef:
+        """A file in the blob store, its name under this seal."""
         async with await self.blobs.write(new_blob_key("acme")) as writer:
             await writer.write(content)
             written = await writer.commit()
-        name = seal.seal("name", "notes.txt")
-        return FileRef(name, "text/plain", len(content), written.sha256, written.key)
+        sealed = seal.seal("name", name)
+        return FileRef(sealed, "text/plain", len(content), written.sha256, written.key)
 
     # -- waiting --------------------------------------------------------------------------------
 

@@ -273,7 +273,7 @@ async def gone(path: Path) -> bool:
 async def received(floor: Floor, seconds: float) -> tuple[object, Path]:
     upload_id = uuid7()
     seal, key = floor.sealer.new_key(upload_id, "acme", "user:1")
-    file: FileRef = await floor._input(seal, b"uploaded")
+    file: FileRef = await floor.file(seal, b"uploaded")
     now = SystemClock().now()
     upload = Upload.receive(
         upload_id, "user:1", file, now + timedelta(seconds=seconds), origin(at=now)

@@ -1,9 +1,12 @@
 """Schedules on real servers: one job for each time, however many clocks look and come late."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
+
+import pytest
 
 from events.contracts import schedule as facts
 from events.contracts.job import JobSubmitted
@@ -16,6 +19,7 @@ from events.store.codec import Codec
 from events.store.log import PostgresLog
 from events.store.repository import StreamConflict
 from events.store.scheduled_jobs import ScheduledJobs
+from infrastructure.blobs.base import checked_key
 from infrastructure.clock import SystemClock
 from infrastructure.ids import uuid7
 from tests.fixtures.events import origin
@@ -34,15 +38,22 @@ def at(moment: datetime) -> Origin:
 
 
 async def scheduled(
-    floor: Floor, cron: str = "* * * * *", *, missed: Missed = Missed.COALESCE, since: timedelta
+    floor: Floor,
+    cron: str = "* * * * *",
+    *,
+    missed: Missed = Missed.COALESCE,
+    since: timedelta,
+    tool: str = "no-op",
+    files: Mapping[str, bytes] | None = None,
 ) -> Schedule:
     """A schedule that was made so long ago, and has not fired since."""
-    tool = Tool.introduce("no-op", origin(tenant="platform"))
-    tool.offer(Offer("7", "", ["*/*"], [], 0, 1, {}, 4, 60.0), origin(tenant="platform"))
-    await floor.repository.save(tool)
+    known = Tool.introduce(tool, origin(tenant="platform"))
+    known.offer(Offer("7", "", ["*/*"], [], 0, 3, {}, 4, 60.0), origin(tenant="platform"))
+    await floor.repository.save(known)
     schedule_id = uuid7()
     seal, key = floor.sealer.new_key(schedule_id, "acme", "user:1")
-    template = Template("no-op", seal.seal("options", "{}"))
+    inputs = [await floor.file(seal, content, each) for each, content in (files or {}).items()]
+    template = Template(tool, seal.seal("options", "{}"), inputs=tuple(inputs))
     name = seal.seal("schedule name", "often")
     plan = Plan(cron, "UTC", missed)
     schedule = Schedule.create(schedule_id, name, plan, template, at(now() - since))
@@ -89,6 +100,42 @@ async def test_a_time_that_has_come_gives_a_job_that_runs(floor: Floor) -> None:
     assert submitted.tool_version == "1.0.0", "the tool as it is offered when the time comes"
     assert fired.tick is not None
     assert datetime.fromisoformat(fired.tick) <= now()
+
+
+async def test_the_jobs_of_a_schedule_run_on_its_files_and_leave_them(floor: Floor) -> None:
+    await floor.dispatcher()
+    schedule = await scheduled(
+        floor,
+        missed=Missed.CATCH_UP,
+        since=2 * MINUTE,
+        tool="copier",
+        files={"a.txt": b"first", "b.txt": b"the second"},
+    )
+    files = schedule.template.inputs
+    await floor.worker()
+
+    await floor.clock()
+    await floor.until(lambda: has_caught_up(floor, schedule), "it never fired")
+
+    for fired in (await fires(floor, schedule))[:2]:
+        job = await floor.repository.load(Job, UUID(fired.job))
+        done = await floor.until_status(job, JobStatus.SUCCEEDED)
+        assert [file.blob_key for file in done.inputs] == [file.blob_key for file in files]
+        assert {file.name for file in done.inputs}.isdisjoint(file.name for file in files)
+        assert [file.sha256 for file in done.outputs] == [file.sha256 for file in files]
+    assert [await floor.blobs.size(checked_key(file.blob_key)) for file in files] == [5, 10]
+
+
+async def test_no_job_names_files_that_were_given_up_before_it(floor: Floor) -> None:
+    schedule = await scheduled(floor, since=2 * MINUTE, files={"a.txt": b"first"})
+    jobs = ScheduledJobs(floor.repository, PostgresLog(floor.pool), floor.sealer)
+    known = await floor.repository.load(Schedule, schedule.id)
+    await floor.repository.change(Schedule, schedule.id, lambda found: found.delete(at(now())))
+
+    with pytest.raises(StreamConflict):
+        await jobs.take(known, at(now()))
+
+    assert await submissions(floor) == []
 
 
 async def test_the_next_time_is_kept_in_the_tables_and_gone_with_a_pause(floor: Floor) -> None:

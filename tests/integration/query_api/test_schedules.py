@@ -51,6 +51,13 @@ async def test_a_schedule_shows_its_words_times_and_jobs(
     assert (shown["name"], shown["status"], shown["cron"]) == ("Nightly", "active", "0 * * * *")
     assert shown["job"]["options"] == {"quality": 3, "password": "(secret)"}
     assert shown["job"]["labels"] == {"customer": "Jo"}
+    (file,) = shown["job"]["inputs"]
+    assert file == {
+        "name": "Jo.png",
+        "media_type": "image/png",
+        "size_bytes": 9,
+        "sha256": "ab" * 32,
+    }
     assert shown["job"]["queue_seconds_max"] == 60.0
     assert (shown["fired"], shown["last_job_id"]) == (2, str(second))
     latest = [(job["job_id"], job["status"]) for job in shown["latest_jobs"]]
@@ -62,6 +69,7 @@ async def test_a_schedule_shows_its_words_times_and_jobs(
     assert answer.headers["X-Applied-Position"] == str(position)
     job = await query_client.get(f"/jobs/{first}", headers=await auth_headers())
     assert job.json()["schedule_id"] == str(schedule_id)
+    assert job.json()["inputs"] == [file]
 
 
 async def test_a_paused_schedule_has_no_next_time_and_a_deleted_one_is_gone(

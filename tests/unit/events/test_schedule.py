@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from events.contracts import schedule as facts
 from events.contracts.timetable import BadCron, Timetable, UnknownZone
-from events.contracts.values import SealedText
+from events.contracts.values import FileRef, SealedText
 from events.domain.errors import (
     DomainError,
     ScheduleIsActive,
@@ -156,6 +156,25 @@ def test_what_makes_no_sense_is_refused() -> None:
     schedule.pause(origin())
     with pytest.raises(ScheduleIsPaused):
         schedule.pause(origin())
+
+
+def test_files_of_a_schedule_are_in_its_facts_and_stay_through_changes() -> None:
+    file = FileRef(SealedText("s1.a"), "text/plain", 4, "ab" * 32, f"acme/{uuid7()}")
+    template = Template("checksum", SealedText("s1.options"), inputs=(file, file))
+    schedule = Schedule.create(uuid7(), NAME, Plan("0 * * * *"), template, origin())
+
+    schedule.change(NAME, Plan("30 * * * *"), schedule.template, origin())
+
+    assert schedule.template == template
+    for fact in schedule.pending_events:
+        assert isinstance(fact, facts.ScheduleCreated | facts.ScheduleChanged)
+        assert fact.template["inputs"] == [file.as_json()] * 2
+    assert Template.from_json(template.as_json()) == template
+
+
+def test_a_template_without_files_is_written_as_it_was_before_there_were_any() -> None:
+    assert "inputs" not in TEMPLATE.as_json()
+    assert Template.from_json(TEMPLATE.as_json()) == TEMPLATE
 
 
 def test_nothing_happens_to_what_is_deleted() -> None:

@@ -1,0 +1,101 @@
+"""Makes what a schedule submits: checked as a job at its submission, its files the schedule's own.
+
+Uploads and results expire, and a plan outlives them; so each file is copied when the schedule is
+made, and its jobs name the copy.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+
+from command_api.errors import InvalidSchedule
+from command_api.input_files import InputFile, InputFiles, owned
+from command_api.job_terms import LABELS_FIELD, OPTIONS_FIELD, timeout_within
+from command_api.options import canonical
+from command_api.schedule_commands import JobTemplate
+from command_api.secret_options import parted
+from command_api.tool_cache import CachedOffer
+from command_api.tool_check import ToolCheck
+from events.contracts.values import FileRef, SealedText
+from events.domain.schedule import Template
+from events.store.provisional_blobs import ProvisionalBlobs
+from events.store.sealing import Seal, Sealer
+from infrastructure.principals import Principal
+
+JOB_FIELD: Final = "job"
+
+
+class ScheduleTemplates:
+    """Makes templates."""
+
+    def __init__(self, tools: ToolCheck, files: InputFiles, sealer: Sealer) -> None:
+        self._tools = tools
+        self._files = files
+        self._sealer = sealer
+
+    async def find(self, principal: Principal, job: JobTemplate) -> list[InputFile]:
+        """The files that it names; raises what `InputFiles.find` does."""
+        return await self._files.find(principal, job.inputs or ())
+
+    async def make(
+        self,
+        principal: Principal,
+        job: JobTemplate,
+        files: Sequence[InputFile],
+        seal: Seal,
+        blobs: ProvisionalBlobs,
+    ) -> Template:
+        """The template with copies of these files; raises what `ToolCheck.check` does."""
+        tool = await self._checked(job, files)
+        copies = [await owned(file, principal.tenant, seal, blobs) for file in files]
+        return self._template(principal, job, tool, copies, seal)
+
+    async def change(
+        self, principal: Principal, job: JobTemplate, kept: Sequence[FileRef], seal: Seal
+    ) -> Template:
+        """The template with files that the schedule has already; raises the same."""
+        tool = await self._checked(job, kept)
+        return self._template(principal, job, tool, kept, seal)
+
+    async def _checked(self, job: JobTemplate, files: Sequence[InputFile | FileRef]) -> CachedOffer:
+        tool = await self._tools.check(job.tool, job.options, files)
+        _, secrets = parted(job.options, tool.offer.options_schema)
+        if secrets:
+            message = "A secret ends with its job; a schedule cannot keep one."
+            raise invalid_schedule(f"{JOB_FIELD}.options.{min(secrets)}", message)
+        timeout_within(job.timeout_seconds, tool.offer.timeout_seconds)
+        return tool
+
+    def _template(
+        self,
+        principal: Principal,
+        job: JobTemplate,
+        tool: CachedOffer,
+        files: Sequence[FileRef],
+        seal: Seal,
+    ) -> Template:
+        labels: SealedText | None = None
+        if job.labels:
+            labels = seal.seal(LABELS_FIELD, orjson.dumps(job.labels).decode())
+        tokens = [
+            self._sealer.label_token(principal.tenant, *label)
+            for label in sorted(job.labels.items())
+        ]
+        return Template(
+            tool=tool.name,
+            options=seal.seal(OPTIONS_FIELD, canonical(job.options)),
+            queue=job.queue,
+            priority=job.priority,
+            labels=labels,
+            label_tokens=tuple(tokens),
+            timeout_seconds=job.timeout_seconds,
+            queue_seconds_max=job.queue_seconds_max,
+            inputs=tuple(files),
+        )
+
+
+def invalid_schedule(field: str, message: str) -> InvalidSchedule:
+    """The refusal that names this field."""
+    detail: dict[str, Any] = {"field": field, "message": message, "code": InvalidSchedule.code}
+    return InvalidSchedule(errors=[detail])
