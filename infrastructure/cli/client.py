@@ -128,6 +128,17 @@ class Client:
 
         return self._asked(send)
 
+    def upload(self, path: Path) -> str:
+        """Send a file that is to be used later; the id by which a command names it."""
+        url = f"{self._commands}/uploads"
+
+        def send(headers: Headers) -> dict[str, Any]:
+            with path.open("rb") as file:
+                parts = {"file": (path.name, file, ANY_TYPE)}
+                return _object(self._http.post(url, files=parts, headers=headers))
+
+        return str(self._asked(send)["upload_id"])
+
     def download(self, output: Mapping[str, Any], path: Path) -> None:
         """Write an output to a file, which then is whole; raises DownloadBroken."""
         part = path.with_name(f".{path.name}.part")

@@ -1,5 +1,6 @@
 """`magictoolbox schedules`: jobs that are submitted again and again, by a plan."""
 
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -30,6 +31,14 @@ def create_schedule(
     cron: Annotated[
         str, typer.Option(help="Minute, hour, day, month, day of week: `30 6 * * MON-FRI`.")
     ],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Files that each of its jobs gets; some tools take none.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     time_zone: Annotated[str, typer.Option(help="Such as Europe/Vienna.")] = "UTC",
     missed: Annotated[
         str, typer.Option(help="Times that passed unfired: coalesce, catch_up or skip.")
@@ -44,7 +53,9 @@ def create_schedule(
 ) -> None:
     """Submit a job by a plan, from the plan's next time on."""
     with open_client(data_dir) as client:
-        job = {"tool": tool, "options": options_of(client, tool, option or []), "queue": queue}
+        options = options_of(client, tool, option or [])
+        inputs = [{"upload_id": client.upload(path)} for path in files or []]
+        job = {"tool": tool, "options": options, "inputs": inputs, "queue": queue}
         plan = {"cron": cron, "time_zone": time_zone, "missed": missed}
         kept = client.create("/schedules", {"name": name, **plan, "job": job})
     if as_json:
@@ -175,6 +186,7 @@ def _fields(schedule: dict[str, Any]) -> dict[str, object]:
         "missed": schedule["missed"],
         "tool": job["tool"],
         "options": job["options"],
+        "inputs": [file["name"] for file in job["inputs"]],
         "labels": job["labels"],
         "queue": job["queue"],
         "next": [_time(each) for each in schedule["next_fires"]],

@@ -254,9 +254,11 @@ def test_a_platform_that_is_not_there_is_named(run: Run) -> None:
     assert done.stderr == "error: http://127.0.0.1:1 does not answer\n"
 
 
-def test_a_schedule_is_made_fired_steered_and_ended(run: Run) -> None:
-    made = run("schedules", "create", "Every hour", "no-op", "--cron", "0 * * * *",
-               "--time-zone", "Europe/Vienna", "-o", "seconds=0", "--json")  # fmt: skip
+def test_a_schedule_is_made_fired_steered_and_ended(run: Run, tmp_path: Path) -> None:
+    words = tmp_path / "ä.txt"
+    words.write_text("hello")
+    made = run("schedules", "create", "Every hour", "checksum", str(words), "--cron", "0 * * * *",
+               "--time-zone", "Europe/Vienna", "--json")  # fmt: skip
     assert made.returncode == 0, made.stderr
     schedule = json.loads(made.stdout)["schedule_id"]
 
@@ -270,6 +272,7 @@ def test_a_schedule_is_made_fired_steered_and_ended(run: Run) -> None:
     assert json.loads(watched.stdout)["status"] == "succeeded", watched.stderr
     view = json.loads(shown.stdout)
     assert (view["name"], view["time_zone"]) == ("Every hour", "Europe/Vienna")
+    assert [file["name"] for file in view["job"]["inputs"]] == ["ä.txt"]
     assert [job["job_id"] for job in view["latest_jobs"]] == [fired.stdout.strip()]
     assert schedule in listed.stdout
     assert [step.returncode for step in steered] == [0, 0, 0], [step.stderr for step in steered]
