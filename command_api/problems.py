@@ -29,6 +29,7 @@ STATUS_OF: Final[Mapping[type[domain.DomainError], HTTPStatus]] = {
     domain.JobNotUnique: HTTPStatus.CONFLICT,
     domain.BulkIsFinal: HTTPStatus.CONFLICT,
     domain.JobNotWaiting: HTTPStatus.CONFLICT,
+    domain.JobOfWorkflow: HTTPStatus.CONFLICT,
     domain.QueueIsPaused: HTTPStatus.CONFLICT,
     domain.QueueIsNotPaused: HTTPStatus.CONFLICT,
     domain.ScheduleIsActive: HTTPStatus.CONFLICT,

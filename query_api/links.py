@@ -7,7 +7,7 @@ from uuid import UUID
 
 from events.contracts.bulk import BulkStatus
 from events.contracts.values import JobStatus
-from events.contracts.workflow import WorkflowStatus
+from events.contracts.workflow import WorkflowStatus, is_step_job
 from infrastructure.settings import HttpSettings
 
 PREFIX = "/api/v1"
@@ -41,7 +41,7 @@ class Links:
         links["stream"] = f"{seen}/stream"
         if not JobStatus(status).is_final:
             links["cancel"] = f"{self.command_url}{path}/cancel"
-        elif status != JobStatus.SUCCEEDED:
+        elif status != JobStatus.SUCCEEDED and not is_step_job(job_id):
             links["retry"] = f"{self.command_url}{path}/retry"
         return links
 

@@ -54,7 +54,7 @@ class SteerJobHandler:
         )
 
     async def retry(self, command: RetryJob) -> SteeredJob:
-        """Queue it again; raises Forbidden, JobNotFound, JobIsFinal, JobNotUnique, …."""
+        """Queue it again; raises Forbidden, JobNotFound, JobIsFinal, JobOfWorkflow, …."""
         require(command.principal, Role.CLIENT)
         for _ in range(DECISIONS_MAX):
             job = await self._load(command.job_id)

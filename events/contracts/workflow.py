@@ -5,18 +5,25 @@ another round. Fields marked as sealed hold `SealedText` under the workflow's ow
 """
 
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID, uuid5
 
 from events.contracts.fact import Fact, FirstFact
 
 _JOBS: UUID = UUID("0b3f0a52-5f5d-5c0e-9d0c-6c1f2f3b7e41")
 """The namespace of the ids of steps' jobs; permanent."""
+_DERIVED: Final = 5
+"""The version of a UUID that was made from a name."""
 
 
 def step_job_id(workflow_id: UUID, step: str, round_: int, index: int) -> UUID:
     """The id of a step's job: the same for whoever starts it, so it can be started only once."""
     return uuid5(_JOBS, f"{workflow_id}\0{step}\0{round_}\0{index}")
+
+
+def is_step_job(job_id: UUID) -> bool:
+    """Whether the id is of the kind that only jobs of workflows have."""
+    return job_id.version == _DERIVED
 
 
 class WorkflowKind(StrEnum):

@@ -160,7 +160,7 @@ class BulkOperation(Aggregate):
             return Finding.NOT_MEANT
         if not self.wanted.is_about(job):
             return Finding.NOT_MEANT
-        if not self.wanted.finds(job):
+        if not self.wanted.finds(job) or self._leaves(job):
             return Finding.SKIPPED
         if not self.dry_run and self.action is BulkAction.CANCEL:
             job.cancel(origin)
@@ -200,6 +200,10 @@ class BulkOperation(Aggregate):
     def tally(self) -> Tally:
         """How far it has come, as recorded; a copy."""
         return Tally(self.cursor, self.matched, self.changed, self.skipped)
+
+    def _leaves(self, job: Job) -> bool:
+        """Whether the job is for its workflow to try again."""
+        return self.action is BulkAction.RETRY and job.workflow is not None
 
     def _must_run(self) -> None:
         if self.status is not BulkStatus.RUNNING:

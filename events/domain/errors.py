@@ -86,6 +86,12 @@ class BulkIsFinal(DomainError):
     code = "BULK_IS_FINAL"
 
 
+class JobOfWorkflow(DomainError):
+    """The job belongs to a workflow, which takes it for ended: try the workflow again instead."""
+
+    code = "JOB_OF_WORKFLOW"
+
+
 class JobNotClaimable(DomainError):
     """The job is not waiting for a worker."""
 

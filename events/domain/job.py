@@ -21,6 +21,7 @@ from events.domain.errors import (
     JobNotClaimable,
     JobNotDue,
     JobNotWaiting,
+    JobOfWorkflow,
     ResultNotExpirable,
     StaleLease,
 )
@@ -219,11 +220,13 @@ class Job(Aggregate):
         self.trigger_event(facts.JobCancelled, **origin.fields())
 
     def reopen(self, origin: Origin) -> None:
-        """Try a failed or cancelled job again, with fresh attempts."""
+        """Try a failed or cancelled job again, with fresh attempts; never one of a workflow."""
         if self.status is JobStatus.SUCCEEDED:
             raise JobIsFinal("The job has already succeeded.", status=self.status)
         if not self.status.is_final:
             raise JobIsNotFinal(status=self.status)
+        if self.workflow is not None:
+            raise JobOfWorkflow(workflow_id=str(self.workflow), status=self.status)
         changed = self.priority if self.priority != self.submitted_priority else None
         self.trigger_event(facts.JobReopened, priority=changed, **origin.fields())
 
@@ -291,6 +294,7 @@ class Job(Aggregate):
         self.queue_seconds_max = fact.queue_seconds_max
         self.retry = fact.retry
         self.reservation = None if fact.reservation is None else UUID(fact.reservation)
+        self.workflow = None if fact.workflow is None else UUID(fact.workflow)
         self.status = JobStatus.SCHEDULED if fact.run_at else JobStatus.QUEUED
         self.due_at = datetime.fromisoformat(fact.run_at) if fact.run_at else None
         self.wait_until: datetime | None = None

@@ -61,6 +61,8 @@ def _job_went_well(world: World, job: Job, history: Sequence[Any]) -> None:
     assert job.status.is_final, f"{job.id} is {job.status}"
     assert job.attempt <= job.attempts_max
     assert job.status is not JobStatus.SUCCEEDED or job.outputs
+    reopened = any(isinstance(fact, facts.JobReopened) for fact in history)
+    assert job.workflow is None or not reopened, "tried again behind its workflow's back"
     _has_one_outcome_at_a_time(history)
     _expired_only_if_dead(world, history)
 

@@ -81,6 +81,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
+        # Of its own, so that the worlds of known seeds go on as they did.
+        self.dice_of_steps = random.Random(self.seed + 4)
         self.weather = Weather()
         clock = VirtualClock(self.loop)
         log = MemoryLog(clock)
@@ -220,6 +222,8 @@ class World:
                 await self._meddle(Job, self.dice.choice(self.accepted))
             if self.workflows and self.dice.random() < 0.2:
                 await self._meddle(Workflow, self.dice.choice(self.workflows))
+            if self.workflows and self.dice_of_steps.random() < 0.4:
+                await self._meddle_with_step(self.dice_of_steps.choice(self.workflows))
 
     async def _limit(self, tenant: str) -> None:
         """Let one job of a tenant run at a time, or of all, from before there are any."""
@@ -266,6 +270,16 @@ class World:
                 # The answer to an earlier try was lost.
                 pass
             return aggregate_id
+
+    async def _meddle_with_step(self, workflow_id: UUID) -> None:
+        """Do to a job of a workflow what is meant for jobs without one."""
+        try:
+            workflow = await self.repository.load(Workflow, workflow_id)
+        except (LogUnavailable, ConnectionError):
+            return
+        jobs = [job for state in workflow.steps.values() for job in state.jobs]
+        if jobs:
+            await self._meddle(Job, self.dice_of_steps.choice(jobs))
 
     async def _meddle(self, kind: type[Job] | type[Workflow], aggregate_id: UUID) -> None:
         """Call something off, or try it again; what is not possible is refused."""

@@ -379,6 +379,9 @@ def test_a_batch_that_fails_is_tried_again(run: Run, tmp_path: Path) -> None:
     view = json.loads(again.stdout)
     assert (view["kind"], view["status"], view["round"]) == ("batch", "failed", 2)
     assert [step["round"] for step in view["steps"]] == [1, 2]
+    alone = run("jobs", "retry", view["steps"][1]["jobs"][0]["job_id"], "--json")
+    refused = json.loads(alone.stderr)
+    assert (refused["code"], refused["details"]["workflow_id"]) == ("JOB_OF_WORKFLOW", workflow_id)
 
 
 def test_a_workflow_that_makes_no_sense_is_refused_with_its_field(run: Run, tmp_path: Path) -> None:

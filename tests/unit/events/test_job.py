@@ -18,12 +18,14 @@ from events.domain.errors import (
     JobMayWait,
     JobNotClaimable,
     JobNotDue,
+    JobOfWorkflow,
     ResultNotExpirable,
     StaleLease,
 )
 from events.domain.job import QUEUE_TIMEOUT, WORKER_LOST, Failure, Job
 from events.domain.result_index import has_result
 from events.store.codec import Codec
+from infrastructure.ids import uuid7
 from tests.fixtures.events import NOON, origin, submitted_job
 
 AGGREGATE = UUID(int=7)
@@ -196,6 +198,19 @@ def test_only_an_unsuccessful_end_can_be_reopened() -> None:
     succeed(job, lease)
     with pytest.raises(JobIsFinal):
         job.reopen(origin())
+
+
+def test_a_job_of_a_workflow_is_for_its_workflow_to_try_again() -> None:
+    workflow = uuid7()
+    job = submitted_job(workflow=workflow, step="a")
+    with pytest.raises(JobIsNotFinal):
+        job.reopen(origin())
+    job.cancel(origin())
+
+    with pytest.raises(JobOfWorkflow) as refused:
+        job.reopen(origin())
+    details = {"workflow_id": str(workflow), "status": JobStatus.CANCELLED}
+    assert (refused.value.code, refused.value.details) == ("JOB_OF_WORKFLOW", details)
 
 
 def seconds_later(seconds: float) -> Any:

@@ -18,6 +18,7 @@ from events.domain.reservation import Hold, Reservation, Scope, Until
 from events.store.append import Append, LogUnavailable, OutcomeUnknown
 from events.store.memory import MemoryLog
 from events.store.repository import Repository
+from infrastructure.ids import uuid7
 from processors.bulk.memory import MemoryBulkIndex
 from processors.bulk.service import GROUP_MAX, BulkService
 from processors.settings import BulkSettings
@@ -124,6 +125,21 @@ async def test_dead_letters_are_tried_again_but_not_what_was_called_off(scene: S
     assert counts(bulk) == (3, 3, 0)
     assert await statuses(scene.repository, failed) == [JobStatus.QUEUED] * 3
     assert await statuses(scene.repository, cancelled) == [JobStatus.CANCELLED] * 2
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_dead_letters_of_workflows_are_left_to_these_and_counted(
+    scene: Scene, dry_run: bool
+) -> None:
+    (alone,) = await jobs_in(scene.repository, JobStatus.FAILED, 1)
+    steps = await jobs_in(scene.repository, JobStatus.FAILED, 2, workflow=uuid7(), step="a")
+    bulk_id = await requested(scene.repository, BulkAction.RETRY, dry_run=dry_run)
+
+    bulk = await scene.run_to_end(bulk_id)
+
+    assert counts(bulk) == (1, 0 if dry_run else 1, 2)
+    assert await statuses(scene.repository, steps) == [JobStatus.FAILED] * 2
+    assert (await statuses(scene.repository, [alone]) == [JobStatus.FAILED]) == dry_run
 
 
 async def test_every_fact_names_who_asked_and_the_operation_as_its_cause(scene: Scene) -> None:

@@ -166,6 +166,27 @@ async def test_a_cancelled_workflow_calls_its_jobs_off(shop: WorkflowShop) -> No
     assert await shop.jobs(workflow, "c") == []
 
 
+async def test_a_job_that_somebody_calls_off_counts_as_one_that_did_not_succeed(
+    shop: WorkflowShop,
+) -> None:
+    workflow = await shop.submit(
+        step("split"), step("each", for_each="split", quorum=at_least(1)), step("c", takes=["each"])
+    )
+    manager = shop.manager()
+    await shop.settle(manager)
+    await shop.finish((await shop.jobs(workflow, "split"))[0], "1.png", "2.png")
+    await shop.settle(manager)
+    called_off, other = await shop.jobs(workflow, "each")
+    await shop.repository.change(Job, called_off.id, lambda job: job.cancel(origin()))
+    await shop.settle(manager)
+    assert (await shop.load(workflow)).steps["each"].ended == {called_off.id: "cancelled"}
+    await shop.finish(other, "done.png")
+    await shop.settle(manager)
+
+    (join,) = await shop.jobs(workflow, "c")
+    assert await shop.names(join) == ["done.png"]
+
+
 async def test_a_retried_workflow_runs_new_jobs_of_the_steps_that_failed(
     shop: WorkflowShop,
 ) -> None:
