@@ -120,12 +120,17 @@ class BatchBody(RequestBody):
 
 
 class RetryWorkflowBody(RequestBody):
-    """From where to try again."""
+    """From where to try again, and how much."""
 
     from_step: StepId | Literal["*"] | None = Field(
         default=None,
         description="This step and all after it are run again, besides what did not succeed; "
         "`*`: every step.",
+    )
+    whole_steps: bool = Field(
+        default=False,
+        description="Of the steps that are run again, run every job, not only those that did not "
+        "succeed.",
     )
 
 

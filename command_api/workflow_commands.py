@@ -132,3 +132,4 @@ class RetryWorkflow(Asked):
 
     workflow_id: UUID
     from_step: StepId | Literal["*"] | None = None
+    whole_steps: bool = False

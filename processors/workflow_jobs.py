@@ -39,10 +39,12 @@ class StepRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StepJobs:
-    """The jobs of a step, not yet recorded, with their keys."""
+    """The jobs of a step that are to be made, not yet recorded, with their keys."""
 
     jobs: Sequence[Job]
     keys: Sequence[WrappedKey]
+    total: int
+    """With those that the step keeps of an earlier round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +79,18 @@ class JobMaker:
             outputs = await self._outputs(workflow, plan.for_each)
             inputs = [[output, *every_job] for output in outputs]
         _check(offer, inputs)
+        kept = workflow.kept(plan.id, len(inputs))
         try:
             made = [
                 await self._job(workflow, plan, index, files, offer, seal, blobs, origin)
                 for index, files in enumerate(inputs)
+                if kept[index] is None
             ]
         except BlobNotFound:
             raise StepRefused("INPUT_GONE") from None
         except (InsufficientStorage, OSError):
             raise StepRefused("INSUFFICIENT_STORAGE") from None
-        return StepJobs([job for job, _ in made], [key for _, key in made])
+        return StepJobs([job for job, _ in made], [key for _, key in made], len(inputs))
 
     async def _offer(self, tool: str) -> Offer:
         try:

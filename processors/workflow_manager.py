@@ -212,7 +212,7 @@ class WorkflowManager:
             for plan in ready:
                 made = await self._made(workflow, plan, blobs, origin)
                 if made is not None:
-                    workflow.start_step(plan.id, len(made.jobs), origin)
+                    workflow.start_step(plan.id, made.total, origin)
                     jobs += made.jobs
                     keys += made.keys
                 if len(jobs) >= JOBS_STARTED_MAX or not (made and made.jobs):

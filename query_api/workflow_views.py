@@ -22,14 +22,14 @@ Policy = str | dict[str, int]
 
 DETAILS: Final[Mapping[type[AnyFact], tuple[str, ...]]] = {
     facts.WorkflowSubmitted: ("kind", "on_failure"),
-    facts.StepStarted: ("step", "round", "jobs"),
+    facts.StepStarted: ("step", "round", "jobs", "kept"),
     facts.StepJobsEnded: ("step", "round", "ended"),
     facts.StepEnded: ("step", "round", "status", "code", "ended"),
     facts.StepsSkipped: ("round", "skipped"),
     facts.WorkflowSucceeded: ("round", "counts"),
     facts.WorkflowFailed: ("round", "counts"),
     facts.WorkflowCancelled: ("round", "counts"),
-    facts.WorkflowReopened: ("round", "again"),
+    facts.WorkflowReopened: ("round", "again", "kept"),
 }
 """Which fields of a fact are shown; none is sealed."""
 

@@ -41,7 +41,7 @@ class SteerWorkflowHandler:
         """Run it again; raises Forbidden, WorkflowNotFound, StepNotFound, WorkflowIsFinal, …."""
 
         def reopen(workflow: Workflow, at: Origin) -> None:
-            workflow.reopen(command.from_step, at)
+            workflow.reopen(command.from_step, at, whole_steps=command.whole_steps)
 
         return await self._change(command, command.workflow_id, reopen)
 

@@ -112,6 +112,7 @@ async def retry_workflow(
         request_id=caller.request_id,
         workflow_id=workflow_id,
         from_step=body.from_step if body is not None else None,
+        whole_steps=body is not None and body.whole_steps,
     )
     workflow = await caller.resources.handlers.steer_workflow.retry(command)
     return workflow_accepted(workflow, caller.resources.links)

@@ -101,6 +101,8 @@ class StepStarted(Fact):
     """Which time the workflow is run, from 1."""
     jobs: list[str]
     """Their ids; none if it is run for each output of a step that made none."""
+    kept: list[str] | None = None
+    """Those of its jobs that succeeded in an earlier round, and are not run again."""
 
 
 class StepJobsEnded(Fact):
@@ -177,3 +179,6 @@ class WorkflowReopened(Fact):
     """The round that begins."""
     again: list[str]
     """The steps that are run again; the others keep their results."""
+    kept: dict[str, list[str | None]] | None = None
+    """Step that is run again → its jobs in their order, those that keep their results; null where
+    one is run again. All are, of a step that is not here."""

@@ -54,6 +54,17 @@ class StepState:
     jobs: list[UUID] = field(default_factory=list)
     ended: dict[UUID, str] = field(default_factory=dict)
     """Its jobs that have ended, and how."""
+    kept: list[UUID | None] = field(default_factory=list)
+    """What it begins with when it is started: jobs that have succeeded, at their places among
+    those that it had; None where one is run again."""
+
+    @property
+    def to_keep(self) -> list[UUID | None]:
+        """What would be kept of it, were it run again: nothing where every job succeeded."""
+        if not self.jobs:
+            return self.kept
+        done = [job if self.ended.get(job) == JobStatus.SUCCEEDED else None for job in self.jobs]
+        return done if any(done) and None in done else []
 
     @property
     def succeeded_jobs(self) -> list[UUID]:
@@ -113,17 +124,28 @@ class Workflow(Aggregate):
         return [plan for plan in pending if self._verdict(plan) is Verdict.GO]
 
     def start_step(self, step: str, jobs: int, origin: Origin) -> list[UUID]:
-        """Start a step that is ready, with so many jobs; returns their ids."""
+        """Start a step that is ready, with so many jobs; returns the ids of those to be made."""
         self._must_be_ready(step)
-        ids = [facts.step_job_id(self.id, step, self.round, index) for index in range(jobs)]
-        names = [str(job) for job in ids]
+        kept = self.kept(step, jobs)
+        made = [facts.step_job_id(self.id, step, self.round, index) for index in range(jobs)]
         self.trigger_event(
-            facts.StepStarted, step=step, round=self.round, jobs=names, **origin.fields()
+            facts.StepStarted,
+            step=step,
+            round=self.round,
+            jobs=[str(old or new) for old, new in zip(kept, made, strict=True)],
+            kept=[str(old) for old in kept if old is not None] or None,
+            **origin.fields(),
         )
-        if not ids:
+        if not made:
             self._end_step(step, {}, origin)
             self._settle(origin)
-        return ids
+        return [new for old, new in zip(kept, made, strict=True) if old is None]
+
+    def kept(self, step: str, jobs: int) -> list[UUID | None]:
+        """Which of so many jobs of a step need not be made; None where one must."""
+        kept = self.steps[step].kept
+        # Another number cannot come of the same sources; if it does, nothing fits any more.
+        return kept if len(kept) == jobs else [None] * jobs
 
     def fail_step(self, step: str, code: str, origin: Origin) -> None:
         """End a step that is ready but cannot be started."""
@@ -167,8 +189,12 @@ class Workflow(Aggregate):
             )
         self._end(facts.WorkflowCancelled, origin)
 
-    def reopen(self, from_step: str | None, origin: Origin) -> None:
-        """Try again what did not succeed, and `from_step`, and all that comes after these."""
+    def reopen(self, from_step: str | None, origin: Origin, *, whole_steps: bool = False) -> None:
+        """Try again what did not succeed, and `from_step`, and all that comes after these.
+
+        Jobs that have succeeded are not run again only because another one of their step has not;
+        with `whole_steps` they are.
+        """
         if from_step not in (None, FROM_THE_BEGINNING, *self.plans):
             message = f"There is no step {from_step}."
             error = {"field": "from_step", "message": message, "code": StepNotFound.code}
@@ -177,10 +203,12 @@ class Workflow(Aggregate):
             raise WorkflowIsFinal("The workflow has already succeeded.", status=self.status)
         if not self.status.is_final:
             raise WorkflowIsNotFinal(status=self.status)
+        again = self._again(from_step)
         self.trigger_event(
             facts.WorkflowReopened,
             round=self.round + 1,
-            again=self._again(from_step),
+            again=again,
+            kept=None if whole_steps else self._to_keep(again) or None,
             **origin.fields(),
         )
 
@@ -266,6 +294,17 @@ class Workflow(Aggregate):
                 again.add(step)
         return [step for step in self._order if step in again]
 
+    def _to_keep(self, again: Collection[str]) -> dict[str, list[str | None]]:
+        """What is kept of these steps: of those whose jobs would get the same files once more."""
+        kept, others = {}, frozenset(again)
+        for step in again:
+            plan = self.plans[step]
+            # What was begun before all its sources had ended may get more of them now.
+            is_as_before = not plan.join.forgives and others.isdisjoint(plan.needs)
+            if is_as_before and (jobs := self.steps[step].to_keep):
+                kept[step] = [None if job is None else str(job) for job in jobs]
+        return kept
+
     # -- folding --------------------------------------------------------------------------------
 
     def _submitted(self, fact: facts.WorkflowSubmitted) -> None:
@@ -291,7 +330,8 @@ class Workflow(Aggregate):
 
     def _step_started(self, fact: facts.StepStarted) -> None:
         jobs = [UUID(job) for job in fact.jobs]
-        self.steps[fact.step] = StepState(StepStatus.RUNNING, fact.round, jobs)
+        kept = dict.fromkeys(map(UUID, fact.kept or ()), JobStatus.SUCCEEDED.value)
+        self.steps[fact.step] = StepState(StepStatus.RUNNING, fact.round, jobs, kept)
         self._step_of.update(dict.fromkeys(jobs, fact.step))
 
     def _jobs_ended(self, fact: facts.StepJobsEnded) -> None:
@@ -330,7 +370,8 @@ class Workflow(Aggregate):
         for step in fact.again:
             for job in self.steps[step].jobs:
                 self._step_of.pop(job, None)
-            self.steps[step] = StepState()
+            kept = (fact.kept or {}).get(step, ())
+            self.steps[step] = StepState(kept=[None if job is None else UUID(job) for job in kept])
 
     def _close(self, steps: Iterable[str]) -> None:
         for step in steps:

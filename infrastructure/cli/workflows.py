@@ -132,11 +132,14 @@ def retry_workflow(
         str | None,
         typer.Option("--from", help="Run this step and all after it again, too; `*`: every step."),
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Run all jobs of these steps, also what succeeded.")
+    ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Run again what did not succeed of a workflow that failed or was cancelled."""
-    body = None if from_step is None else {"from_step": from_step}
+    body = {"from_step": from_step, "whole_steps": whole} if from_step or whole else None
     with open_client(data_dir) as client:
         _steered(client.command(f"/workflows/{segment(workflow_id)}/retry", body), as_json)
 

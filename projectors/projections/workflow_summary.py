@@ -141,6 +141,7 @@ def _loaded(*columns: Any) -> WorkflowRow:
 
 
 def _step_started(row: WorkflowRow, fact: facts.StepStarted) -> None:
+    kept = frozenset(fact.kept or ())
     _put(
         row,
         fact.step,
@@ -149,7 +150,7 @@ def _step_started(row: WorkflowRow, fact: facts.StepStarted) -> None:
         code=None,
         started_at=fact.timestamp,
         ended_at=None,
-        jobs=[[job, None] for job in fact.jobs],
+        jobs=[[job, JobStatus.SUCCEEDED if job in kept else None] for job in fact.jobs],
     )
 
 

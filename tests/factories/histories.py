@@ -223,7 +223,8 @@ class Histories:
         if self.random.random() < 0.1:
             workflow.fail_step(step, "INPUT_GONE", at)
         else:
-            workflow.start_step(step, self.random.randrange(4), at)
+            kept = len(workflow.steps[step].kept)
+            workflow.start_step(step, kept or self.random.randrange(4), at)
 
     def end_some(self, workflow: Workflow, at: Origin) -> None:
         """Some jobs of the workflow end, for the first time or once more."""

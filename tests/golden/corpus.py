@@ -20,6 +20,7 @@ from events.contracts.fact import AnyFact
 from events.contracts.job import AttemptStarted, JobReopened, JobSubmitted
 from events.contracts.schedule import ScheduleChanged, ScheduleCreated
 from events.contracts.tool import ToolOffered
+from events.contracts.workflow import StepStarted, WorkflowReopened
 from events.store.codec import Codec
 
 FOLDER = Path(__file__).parent
@@ -127,6 +128,12 @@ LATER: tuple[Later, ...] = (
     Later(JobSubmitted, "limit_key", {"limit_key": "0123456789abcdef01234567"}),
     Later(JobReopened, "priority", {"priority": -7}),
     Later(JobSubmitted, "secrets", {"secrets": "s1.c2VjcmV0cw"}),
+    Later(StepStarted, "kept", {"kept": ["01a20766-3488-5559-a501-93ab8b57f537"]}),
+    Later(
+        WorkflowReopened,
+        "kept",
+        {"kept": {"merge": ["01a20766-3488-5559-a501-93ab8b57f537", None]}},
+    ),
     Later(AttemptStarted, "tool_version", {"tool_version": "1.2.0"}),
     Later(ScheduleCreated, "inputs", {"template": TEMPLATE_WITH_FILES}),
     Later(ScheduleChanged, "inputs", {"template": TEMPLATE_WITH_FILES}),

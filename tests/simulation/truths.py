@@ -73,6 +73,7 @@ def _workflow_went_well(
     """It ended once a round, each step started at most once in one, and its jobs are there."""
     assert workflow.status.is_final
     started: set[tuple[str, int]] = set()
+    made: set[str] = set()
     is_open = True
     for fact in history[1:]:
         match fact:
@@ -81,6 +82,9 @@ def _workflow_went_well(
                 assert (fact.step, fact.round) not in started, "a step was started twice"
                 started.add((fact.step, fact.round))
                 assert {UUID(job) for job in fact.jobs} <= streams.keys(), "a step's job is lost"
+                assert not made.intersection(set(fact.jobs) - set(fact.kept or ())), "made twice"
+                assert made.issuperset(fact.kept or ()), "kept what never was"
+                made.update(fact.jobs)
             case workflows.WorkflowReopened():
                 assert not is_open
                 is_open = True

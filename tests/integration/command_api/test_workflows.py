@@ -213,7 +213,8 @@ async def test_a_workflow_is_cancelled_once_and_tried_again(
     cancelled = await client.post(f"{path}/cancel", headers=auth_headers)
     twice = await client.post(f"{path}/cancel", headers=auth_headers)
     typo = await client.post(f"{path}/retry", json={"from_step": "x"}, headers=auth_headers)
-    retried = await client.post(f"{path}/retry", json={"from_step": "b"}, headers=auth_headers)
+    whole = {"from_step": "b", "whole_steps": True}
+    retried = await client.post(f"{path}/retry", json=whole, headers=auth_headers)
 
     assert (early.status_code, early.json()["code"]) == (409, "WORKFLOW_IS_NOT_FINAL")
     assert (cancelled.status_code, cancelled.json()["status"]) == (202, "cancelled")

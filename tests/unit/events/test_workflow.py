@@ -241,6 +241,100 @@ def test_a_retry_from_a_step_runs_it_and_all_after_it(named: str, again: Any) ->
     assert reopened.again == list(again)
 
 
+def fanned_out(*ends: str, **changes: Any) -> tuple[Workflow, list[UUID]]:
+    """A failed workflow, of which a step for each output has ended so."""
+    workflow = submitted_workflow(
+        step("a"), step("each", for_each="a", **changes), step("b", takes=["each"])
+    )
+    run(workflow, "a")
+    jobs = start(workflow, "each", len(ends))
+    workflow.note_ended(dict(zip(jobs, ends, strict=True)), origin())
+    return workflow, jobs
+
+
+@pytest.mark.parametrize("named", [None, "each"])
+def test_a_retry_makes_only_the_jobs_of_a_step_that_did_not_succeed(named: str | None) -> None:
+    workflow, old = fanned_out("succeeded", "failed", "succeeded", "cancelled")
+    workflow.reopen(named, origin())
+
+    made = start(workflow, "each", 4)
+    assert workflow.steps["each"].jobs == [old[0], made[0], old[2], made[1]]
+    assert made == [facts.step_job_id(workflow.id, "each", 2, place) for place in (1, 3)]
+    end(workflow, made[:1])
+    end(workflow, [*old, *made[:1]])
+    assert names(workflow) == []
+    end(workflow, made)
+    assert names(workflow) == ["b"]
+    run(workflow, "b")
+    assert workflow.status is WorkflowStatus.SUCCEEDED
+    assert workflow.counts()["jobs_succeeded"] == 6
+
+
+@pytest.mark.parametrize(
+    ("named", "whole", "ends"),
+    [
+        ("each", True, ["succeeded", "failed"]),
+        (None, True, ["succeeded", "failed"]),
+        ("a", False, ["succeeded", "failed"]),
+        ("*", False, ["succeeded", "failed"]),
+        (None, False, ["failed", "failed"]),
+    ],
+)
+def test_a_retry_makes_all_jobs_where_that_is_wanted_or_their_files_are_others(
+    named: str | None, whole: bool, ends: list[str]
+) -> None:
+    workflow, old = fanned_out(*ends)
+    workflow.reopen(named, origin(), whole_steps=whole)
+    if "a" in names(workflow):
+        run(workflow, "a")
+
+    assert set(start(workflow, "each", 2)).isdisjoint(old)
+    assert workflow.steps["each"].ended == {}
+
+
+def test_a_step_that_is_named_although_all_its_jobs_succeeded_is_run_whole() -> None:
+    workflow, _ = fanned_out("succeeded", "succeeded")
+    run(workflow, "b", FAILED)
+    workflow.reopen("each", origin())
+
+    assert len(start(workflow, "each", 2)) == 2
+
+
+def test_a_step_that_began_before_its_sources_had_ended_keeps_nothing() -> None:
+    workflow = submitted_workflow(
+        step("a"), step("side"), step("each", "side", for_each="a", join=ANY)
+    )
+    run(workflow, "a")
+    jobs = start(workflow, "each", 2)
+    run(workflow, "side")
+    end(workflow, jobs[:1])
+    end(workflow, jobs[1:], FAILED)
+    workflow.reopen(None, origin())
+
+    assert len(start(workflow, "each", 2)) == 2
+
+
+def test_what_a_round_does_not_come_to_use_is_kept_by_the_next() -> None:
+    workflow, old = fanned_out("succeeded", "failed")
+    workflow.reopen(None, origin())
+    workflow.cancel(origin())
+    workflow.reopen(None, origin())
+    workflow.fail_step("each", "TOOL_UNAVAILABLE", origin())
+    workflow.reopen(None, origin())
+
+    (made,) = start(workflow, "each", 2)
+    assert workflow.steps["each"].jobs == [old[0], made]
+    workflow.cancel(origin())
+    assert workflow.abandoned == {made}
+
+
+def test_another_number_of_jobs_than_before_keeps_none() -> None:
+    workflow, _ = fanned_out("succeeded", "failed")
+    workflow.reopen(None, origin())
+
+    assert len(start(workflow, "each", 3)) == 3
+
+
 def test_only_what_has_ended_badly_can_be_tried_again() -> None:
     workflow = submitted_workflow(step("a"))
 
@@ -299,7 +393,8 @@ class WorkflowLife(RuleBasedStateMachine):
         ready = self.workflow.ready()
         if ready:
             plan = data.draw(st.sampled_from(ready))
-            count = jobs if plan.for_each is not None else 1
+            again = len(self.workflow.steps[plan.id].kept)
+            count = again or (jobs if plan.for_each is not None else 1)
             self.jobs += self.workflow.start_step(plan.id, count, origin())
 
     @rule(data=st.data())
@@ -342,7 +437,7 @@ class WorkflowLife(RuleBasedStateMachine):
     def reopen(self, data: st.DataObject) -> None:
         named = data.draw(st.sampled_from([None, "*", *self.workflow.steps]))
         try:
-            self.workflow.reopen(named, origin())
+            self.workflow.reopen(named, origin(), whole_steps=data.draw(st.booleans()))
         except WorkflowIsFinal:
             assert self.workflow.status is WorkflowStatus.SUCCEEDED
 
@@ -378,6 +473,17 @@ class WorkflowLife(RuleBasedStateMachine):
             for job in fact.ended
         )
         assert set(told.values()) <= {1}
+
+    @invariant()
+    def what_is_kept_has_succeeded_and_is_not_made_again(self) -> None:
+        started = [f for f in self.workflow.pending_events if isinstance(f, facts.StepStarted)]
+        for fact in started:
+            kept = fact.kept or []
+            assert {self.ends[UUID(job)] for job in kept} <= {"succeeded"}
+            assert set(kept) < set(fact.jobs) or not kept
+        made = Counter(job for fact in started for job in set(fact.jobs) - set(fact.kept or []))
+        assert set(made.values()) <= {1}
+        assert {UUID(job) for job in made} == set(self.jobs)
 
     @invariant()
     def a_workflow_that_runs_has_something_to_do(self) -> None:

@@ -209,6 +209,34 @@ async def test_a_retried_workflow_runs_new_jobs_of_the_steps_that_failed(
     assert (await shop.load(workflow)).status is WorkflowStatus.SUCCEEDED
 
 
+async def test_a_retry_makes_only_the_jobs_that_failed_and_the_fan_in_gets_all(
+    shop: WorkflowShop,
+) -> None:
+    workflow = await shop.submit(
+        step("split"), step("each", for_each="split"), step("join", takes=["each"])
+    )
+    manager = shop.manager()
+    await shop.settle(manager)
+    await shop.finish((await shop.jobs(workflow, "split"))[0], "1.png", "2.png", "3.png")
+    await shop.settle(manager)
+    for number, job in enumerate(await shop.jobs(workflow, "each"), 1):
+        await shop.finish(job, f"done-{number}.png", fails=number == 2)
+    await shop.settle(manager)
+    await shop.repository.change(Workflow, workflow.id, lambda it: it.reopen(None, origin()))
+    await shop.settle(manager)
+
+    (again,) = await shop.open_jobs()
+    assert await shop.names(again) == ["2.png"]
+    await shop.finish(again, "done-2.png")
+    await shop.settle(shop.manager())
+    (join,) = await shop.open_jobs()
+    assert await shop.names(join) == ["done-1.png", "done-2.png", "done-3.png"]
+    await shop.finish(join)
+    await shop.settle(manager)
+    assert (await shop.load(workflow)).status is WorkflowStatus.SUCCEEDED
+    assert len(await told(shop, jobs.JobSubmitted)) == 6
+
+
 async def test_a_job_that_a_worker_lost_ends_the_step_when_its_attempts_are_used_up(
     shop: WorkflowShop,
 ) -> None:

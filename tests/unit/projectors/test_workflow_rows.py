@@ -95,6 +95,21 @@ def test_another_round_keeps_what_had_succeeded() -> None:
     assert row["steps"].keys() == {"a"}
 
 
+def test_a_step_that_keeps_jobs_of_an_earlier_round_shows_them_as_ended() -> None:
+    workflow = submitted_workflow(step("a"), step("b", for_each="a"))
+    run(workflow, "a")
+    done, failed = start(workflow, "b", 2)
+    end(workflow, [done])
+    end(workflow, [failed], JobStatus.FAILED)
+    workflow.reopen(None, origin())
+    (made,) = start(workflow, "b", 2)
+
+    row = given(facts_of(workflow))
+
+    assert row["steps"]["b"]["jobs"] == [[str(done), "succeeded"], [str(made), None]]
+    assert row["counts"] == workflow.counts()
+
+
 @for_all(st.integers(min_value=0, max_value=10**6))
 def test_the_row_says_what_the_workflow_says(seed: int) -> None:
     facts = Histories(seed).workflow()
@@ -107,7 +122,8 @@ def test_the_row_says_what_the_workflow_says(seed: int) -> None:
 
     assert (row["status"], row["round"]) == (workflow.status, workflow.round)
     assert row["counts"] == workflow.counts()
-    open_steps = {name for name, state in workflow.steps.items() if state == StepState()}
+    pending = StepStatus.PENDING
+    open_steps = {name for name, state in workflow.steps.items() if state.status is pending}
     assert row["steps"].keys() == workflow.steps.keys() - open_steps
     for name, state in row["steps"].items():
         assert (state["status"], state["jobs"]) == as_shown(workflow.steps[name])
