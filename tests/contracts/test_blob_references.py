@@ -67,6 +67,9 @@ async def test_what_changes_between_two_looks_is_caught_up(desk: Desk) -> None:
     await desk.repository.save(job)
     assert await desk.references.catch_up()
     assert await desk.references.unreferenced(ids) == {given}
+    with capture_logs() as logs:
+        await desk.references.begin()
+    assert logs == [], "it lost count of its rows"
 
 
 async def test_a_long_log_is_caught_up_in_steps(desk: Desk) -> None:

@@ -102,6 +102,20 @@ async def test_what_is_young_stays(scene: Scene) -> None:
     assert not await scene.is_there(file.blob_key)
 
 
+async def test_nothing_goes_before_it_was_confirmed(scene: Scene) -> None:
+    file = await scene.lives.file()
+    await scene.age()
+
+    await scene.sweeper.run_once()
+    scene.clock.move(CONFIRM_SECONDS - 1)
+    await scene.sweeper.run_once()
+    assert await scene.is_there(file.blob_key)
+
+    scene.clock.move(1)
+    await scene.sweeper.run_once()
+    assert not await scene.is_there(file.blob_key)
+
+
 async def test_a_fact_that_comes_between_two_looks_saves_a_blob(scene: Scene) -> None:
     late, left = await scene.lives.job(), await scene.lives.file()
     await scene.age()
