@@ -1,9 +1,10 @@
 """Which blobs somebody still needs: a fold of the facts that name blobs, and of those that let go.
 
-A blob is named by one upload, job, workflow or schedule, which lets go of it by a later fact of its
-own. What may still be wanted keeps its blobs: a job that failed or was called off can be tried
-again, so can a workflow. A fact that names blobs and is not folded here would cost them their
-lives; `tests/unit/processors/test_sweeper.py` looks through the golden corpus for one.
+A blob is named by an upload, job, workflow or schedule, at times by several, and goes when each has
+let go of it by a later fact of its own. What may still be wanted keeps its blobs: a job that failed
+or was called off can be tried again, so can a workflow. A fact that names blobs and is not folded
+here would cost them their lives; `tests/unit/processors/test_sweeper.py` looks for one in the
+golden corpus.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,10 +1,13 @@
 """Blobs of every kind: those that somebody needs, and those that were left behind."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from events.contracts.values import FileRef, JobStatus, SealedText
+from events.contracts.values import FileRef, JobStatus, Origin, SealedText
 from events.domain.job import Failure, Job
+from events.domain.schedule import Plan, Schedule, Template
 from events.domain.upload import Upload
 from events.domain.workflow_plan import StepInput, StepPlan
 from events.store.repository import Repository
@@ -15,6 +18,7 @@ from tests.fixtures.events import NOON, origin, submitted_job
 
 LATER = origin(at=NOON + timedelta(days=1))
 BROKEN = SealedText("s1.broken")
+EACH_HOUR = Plan("0 * * * *")
 
 
 class BlobLives:
@@ -45,6 +49,7 @@ class BlobLives:
         await self._succeeded()
         await self._uploads()
         await self._workflows()
+        await self._schedules()
         # The connection broke before the append, and nobody was left to delete it.
         self.left["never named"] = BlobKey((await self.file()).blob_key)
 
@@ -124,6 +129,36 @@ class BlobLives:
             book[f"of a workflow: {how or 'running'}"] = BlobKey(file.blob_key)
             await self.repository.save(workflow)
 
+    async def _schedules(self) -> None:
+        """A schedule keeps its files, and its jobs name the same ones."""
+        self.needed["of a schedule"] = await self._schedule()
+        self.left["of a schedule that is gone"] = await self._schedule(Schedule.delete)
+        shared = await self._schedule(_fire, Schedule.delete)
+        self.needed["of a job whose schedule is gone"] = shared
+        anew = await self.file()
+
+        def change(schedule: Schedule, at: Origin) -> None:
+            template = replace(schedule.template, inputs=(anew,))
+            schedule.change(SealedText("s1.name"), EACH_HOUR, template, at)
+
+        self.left["of a schedule that got another file"] = await self._schedule(change)
+        self.needed["which a schedule got later"] = BlobKey(anew.blob_key)
+
+    async def _schedule(self, *then: Callable[[Schedule, Origin], Any]) -> BlobKey:
+        file = await self.file()
+        template = Template("no-op", OPTIONS, inputs=(file,))
+        schedule = Schedule.create(uuid7(), SealedText("s1.n"), EACH_HOUR, template, origin())
+        jobs = [made for act in then if (made := act(schedule, origin())) is not None]
+        await self.repository.save(schedule, *jobs)
+        return BlobKey(file.blob_key)
+
     def _fail(self, job: Job, *, permanent: bool) -> None:
         lease = job.start_attempt("worker:1", "L1", origin())
         job.fail(lease, Failure("CODE", BROKEN, permanent), 1, {}, 0.5, origin())
+
+
+def _fire(schedule: Schedule, at: Origin) -> Job:
+    """Its job, which names the file of the schedule."""
+    job = submitted_job(inputs=schedule.template.inputs, schedule=schedule.id)
+    schedule.fire_now(job.id, at)
+    return job

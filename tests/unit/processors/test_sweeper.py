@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.contracts.schedule import ScheduleChanged, ScheduleCreated
 from events.contracts.upload import UploadExpired
 from events.contracts.values import JobStatus
 from events.domain.job import Job
@@ -277,19 +276,6 @@ def test_every_fact_that_names_blobs_is_folded() -> None:
         changes.fold(recorded([fact])[0], fact)
         named = {blob_id for _, _, blob_id in changes.pairs()}
         assert named == set(blob_ids_in(json.loads(state))), path.name
-
-
-@pytest.mark.parametrize("kind", [ScheduleCreated, ScheduleChanged])
-def test_files_in_the_template_of_a_schedule_would_stay(
-    kind: type[ScheduleCreated | ScheduleChanged],
-) -> None:
-    fact = corpus.example(kind)
-    changes = ReferenceChanges()
-    object.__setattr__(fact, "template", {"tool": "no-op", "inputs": [corpus.FILE]})
-
-    changes.fold(recorded([fact])[0], fact)
-
-    assert [blob for _, _, blob in changes.pairs()] == [blob_id_of(corpus.FILE["blob_key"])]
 
 
 @given(st.integers(0, 10**9), st.integers(1, 60))
