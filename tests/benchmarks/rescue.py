@@ -69,8 +69,9 @@ async def rescued(
     began = time.perf_counter()
     with service("worker", stand, told):
         await started(watch, job_id, 2)
+        span = time.perf_counter() - began
     await watch.close()
-    return time.perf_counter() - began
+    return span
 
 
 def is_worker_of(process: psutil.Process, told: dict[str, str]) -> bool:
