@@ -65,9 +65,18 @@ def _details(errors: Iterable[ValidationError]) -> Iterator[dict[str, str]]:
         for field in _fields(error):
             yield {
                 "field": field,
-                "message": error.message[:MESSAGE_CHARACTERS_MAX],
+                "message": _message(error)[:MESSAGE_CHARACTERS_MAX],
                 "code": error.kind.name,
             }
+
+
+def _message(error: ValidationError) -> str:
+    kind: Any = error.kind
+    if kind.name != "enum":
+        return str(error.message)
+    # The library names two of them and counts the rest; whoever asks wants to choose.
+    allowed = ", ".join(orjson.dumps(value).decode() for value in kind.options)
+    return f"{VALUE_SHOWN_AS} is none of {allowed}"
 
 
 def _plainest(error: ValidationError) -> ValidationError:

@@ -63,6 +63,14 @@ def test_every_field_at_fault_is_named_at_once() -> None:
     assert {error["field"] for error in errors} == {"format", "a", "b", "width"}
 
 
+def test_every_value_to_choose_from_is_named() -> None:
+    schema = {"properties": {"format": {"enum": ["webp", "png", "gif", 4, None]}}}
+
+    (error,) = errors_of({"format": "tiff"}, schema)
+
+    assert error["message"] == 'the value is none of "webp", "png", "gif", 4, null'
+
+
 def test_no_message_tells_a_value() -> None:
     (error,) = errors_of({"format": "png", "password": "hunter2"})
 
