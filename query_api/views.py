@@ -187,13 +187,23 @@ class BulkView(View):
     filter: BulkFilterView
     matched: int = Field(description="Jobs so far that met the filter when it was their turn.")
     changed: int
-    skipped: int = Field(description="Jobs so far that met it no more when it was their turn.")
+    skipped: int = Field(
+        description="Jobs so far that met it no more when it was their turn, or that their "
+        "workflow is to try again."
+    )
     requested_at: datetime
     progressed_at: datetime | None
     ended_at: datetime | None
     version: int
     position: int
     links: dict[str, str]
+
+
+class BulkPage(View):
+    """Bulk operations, newest first."""
+
+    items: list[BulkView]
+    next_cursor: str | None = Field(description="For the next page; null on the last one.")
 
 
 class ToolView(View):

@@ -1,4 +1,4 @@
-"""`magictoolbox jobs bulk`: cancel or retry many jobs, see how far that is, stop it."""
+"""`magictoolbox jobs bulk`: cancel or retry many jobs, see how far these are, stop one."""
 
 import time
 from typing import Annotated, Any, Final
@@ -7,10 +7,12 @@ import typer
 
 from infrastructure.cli.arguments import AsJson, DataDir
 from infrastructure.cli.client import Client, open_client, segment
-from infrastructure.cli.display import say, show_fields, show_json
+from infrastructure.cli.display import say, show_fields, show_json, show_table
 from infrastructure.cli.failures import BadArgument, told
 
 LOOK_SECONDS: Final = 0.5
+PAGE_SIZE_MAX: Final = 200
+NAMES: Final = ("bulk_id", "action", "status", "dry_run", "matched", "changed", "skipped")
 
 BulkId = Annotated[str, typer.Argument(help="The bulk operation's id.", show_default=False)]
 Status = Annotated[list[str] | None, typer.Option(help="Only jobs in this state; repeat it.")]
@@ -75,6 +77,28 @@ _command("cancel", "Call off all jobs that meet a filter.")
 _command("retry", "Try all failed jobs again that meet a filter.")
 
 
+@app.command("list")
+@told
+def list_bulk(
+    status: Annotated[
+        list[str] | None, typer.Option(help="Only operations in this state; repeat it.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bulk operations, newest first: your own, or the tenant's where your role sees them."""
+    with open_client(data_dir) as client:
+        found = _pages(client, limit, status=status)
+    if as_json:
+        show_json(found)
+        return
+    show_table(
+        ("BULK", "ACTION", "STATUS", "DRY RUN", "MATCHED", "CHANGED", "SKIPPED", "REQUESTED"),
+        ((*(bulk[name] for name in NAMES), _time(bulk["requested_at"])) for bulk in found),
+    )
+
+
 @app.command("show")
 @told
 def show_bulk(bulk_id: BulkId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
@@ -102,9 +126,25 @@ def _followed(client: Client, accepted: dict[str, Any], as_json: bool) -> dict[s
         time.sleep(LOOK_SECONDS)
 
 
+def _pages(client: Client, limit: int, **filters: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while len(found) < limit:
+        size = min(limit - len(found), PAGE_SIZE_MAX)
+        page = client.query("/bulk", **filters, limit=size, cursor=cursor)
+        found += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    return found
+
+
+def _time(text: str) -> str:
+    return text[:19].replace("T", " ")
+
+
 def _show(bulk: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show_json(bulk)
         return
-    names = ("bulk_id", "action", "status", "dry_run", "matched", "changed", "skipped")
-    show_fields({name.replace("_", " "): bulk[name] for name in names})
+    show_fields({name.replace("_", " "): bulk[name] for name in NAMES})

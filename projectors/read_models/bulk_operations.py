@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Index,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -36,5 +37,7 @@ bulk_operations = Table(
     Column("version", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
     PrimaryKeyConstraint("bulk_id", name="bulk_operations_pkey"),
+    Index("bulk_operations_newest", "tenant", "requested_at", "bulk_id"),
+    Index("bulk_operations_owner", "tenant", "owner", "requested_at", "bulk_id"),
 )
 """`labels` is sealed with the operation's own key; `filter` holds their tokens."""

@@ -1,29 +1,78 @@
-"""How far a bulk operation has come."""
+"""How far bulk operations have come: one, or a page of them."""
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from events.contracts.bulk import BulkAction, BulkRequested, BulkStatus
 from infrastructure.principals import Principal
+from query_api.cursors import CURSOR_CHARACTERS_MAX, Cursor
 from query_api.errors import BulkNotFound, ProjectionBehind
 from query_api.links import Links
-from query_api.principals import CurrentUser, may_see
+from query_api.principals import CurrentUser, may_see, owner_id, sees_tenant
 from query_api.queries import bulk
 from query_api.queries.applied import Applied
 from query_api.queries.bulk import BulkRow
 from query_api.rendering import Rendered, reads
 from query_api.resources import Resources, WithResources
-from query_api.routes.parameters import MinPosition
+from query_api.routes.parameters import PAGE_SIZE_DEFAULT, MinPosition, PageSize
 from query_api.sealed import SealedText
-from query_api.views import BulkFilterView, BulkView
-from query_api.waiting import read_when
+from query_api.views import BulkFilterView, BulkPage, BulkView
+from query_api.waiting import read_at_least, read_when
 
 router = APIRouter(prefix="/bulk", tags=["jobs"])
 
 BulkId = Annotated[UUID, Path(description="The id that the request gave.")]
+
+
+class BulkQuery(BaseModel):
+    """Which operations, how many, and where to go on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    status: list[BulkStatus] = Field(
+        default=[], max_length=len(BulkStatus), description="Any of these; repeat it."
+    )
+    limit: PageSize = PAGE_SIZE_DEFAULT
+    cursor: str | None = Field(
+        default=None, max_length=CURSOR_CHARACTERS_MAX, description="`next_cursor` of a page."
+    )
+    min_position: MinPosition = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """What a cursor is bound to."""
+        return f"bulk {self.model_dump_json(include={'status'})}"
+
+
+@reads(router, "", BulkPage)
+async def list_bulk(
+    request: Request,
+    resources: WithResources,
+    principal: CurrentUser,
+    query: Annotated[BulkQuery, Query()],
+) -> Response:
+    """Your bulk operations, or the tenant's where your role sees them, newest first."""
+    owner = None if sees_tenant(principal) else owner_id(principal)
+    after = Cursor.decode(query.cursor, query.fingerprint) if query.cursor else None
+
+    async def read() -> Applied[list[BulkRow]]:
+        # One more than asked for tells whether there is another page.
+        return await bulk.list_bulk(
+            resources.reader, principal.tenant, owner, query.status, after, query.limit + 1
+        )
+
+    answer = await read_at_least(resources.positions, bulk.PROJECTIONS, query.min_position, read)
+    rows = answer.found[: query.limit]
+    seals = await resources.history.seals([row.bulk_id for row in rows])
+    page = BulkPage.model_construct(
+        items=[_view(row, SealedText(seals.get(row.bulk_id)), resources.links) for row in rows],
+        next_cursor=_next_cursor(rows, query) if len(answer.found) > query.limit else None,
+    )
+    return Rendered(page).answer(request, answer.position)
 
 
 @reads(router, "/{bulk_id}", BulkView)
@@ -66,6 +115,10 @@ async def _visible(
 def _refuse_stranger(principal: Principal, tenant: str, owner: str) -> None:
     if not may_see(principal, tenant, owner):
         raise BulkNotFound
+
+
+def _next_cursor(rows: list[BulkRow], query: BulkQuery) -> str:
+    return Cursor(rows[-1].requested_at, rows[-1].bulk_id).encode(query.fingerprint)
 
 
 def _view(row: BulkRow, text: SealedText, links: Links) -> BulkView:

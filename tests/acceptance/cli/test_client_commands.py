@@ -191,6 +191,7 @@ def test_dead_letters_are_counted_and_tried_again_in_bulk(run: Run, platform: Pl
     counted = json.loads(run("jobs", "bulk", "retry", *wanted, "--dry-run", "--json").stdout)
     retried = json.loads(run("jobs", "bulk", "retry", *wanted, "--wait", "--json").stdout)
     shown = run("jobs", "bulk", "show", retried["bulk_id"])
+    listed = json.loads(run("jobs", "bulk", "list", "--status", "finished", "--json").stdout)
     stopped = run("jobs", "bulk", "stop", retried["bulk_id"], "--json")
 
     assert aimless.returncode == EXIT_USAGE
@@ -198,6 +199,8 @@ def test_dead_letters_are_counted_and_tried_again_in_bulk(run: Run, platform: Pl
     assert (retried["status"], retried["changed"]) == ("finished", 3)
     assert "finished" in shown.stdout
     assert json.loads(stopped.stderr)["code"] == "BULK_IS_FINAL"
+    assert [bulk["dry_run"] for bulk in listed][:2] == [False, True]
+    assert listed[0]["bulk_id"] == retried["bulk_id"]
     for job_id in jobs:
         assert yard.facts(job_id).count("reopened") == 1
 

@@ -1,6 +1,6 @@
 """How far a bulk operation has come, as those see it who may."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 
@@ -72,3 +72,70 @@ async def test_an_operation_of_others_does_not_exist(
     assert {(each.status_code, each.json()["code"]) for each in answers} == {
         (404, "BULK_NOT_FOUND")
     }
+
+
+async def pages(
+    client: httpx.AsyncClient, headers: dict[str, str], **query: object
+) -> list[list[str]]:
+    """The ids on every page, as a client that follows the cursors sees them."""
+    found: list[list[str]] = []
+    given = {name: str(value) for name, value in query.items()}
+    while True:
+        answer = await client.get("/bulk", headers=headers, params=given)
+        assert answer.status_code == 200, answer.text
+        found.append([each["bulk_id"] for each in answer.json()["items"]])
+        if answer.json()["next_cursor"] is None:
+            return found
+        given["cursor"] = answer.json()["next_cursor"]
+
+
+async def test_operations_are_listed_newest_first_page_by_page(
+    query_client: httpx.AsyncClient, world: World, auth_headers: AuthHeaders
+) -> None:
+    asked = [str(await world.bulk(await world.user())) for _ in range(5)]
+    await world.progress_bulk(UUID(asked[1]), Tally(matched=2, changed=2), is_last=True)
+    await world.project()
+    headers = await auth_headers()
+    newest = asked[::-1]
+
+    assert await pages(query_client, headers, limit=2) == [newest[:2], newest[2:4], newest[4:]]
+    assert await pages(query_client, headers, status="finished") == [[asked[1]]]
+    assert (await query_client.get("/bulk", headers=headers)).json()["items"][-2] == (
+        (await query_client.get(f"/bulk/{asked[1]}", headers=headers)).json()
+    )
+
+
+async def test_one_sees_one_s_own_operations_and_an_operator_the_tenant_s(
+    query_client: httpx.AsyncClient, world: World, auth_headers: AuthHeaders
+) -> None:
+    bulk_id = str(await world.bulk(await world.user()))
+    await world.project()
+
+    seen = {
+        "own": await pages(query_client, await auth_headers()),
+        "somebody else": await pages(query_client, await auth_headers(name="somebody else")),
+        "operator": await pages(query_client, await auth_headers(Role.OPERATOR, name="olga")),
+        "stranger": await pages(query_client, await auth_headers(Role.ADMIN, tenant="globex")),
+    }
+
+    assert seen == {
+        "own": [[bulk_id]],
+        "somebody else": [[]],
+        "operator": [[bulk_id]],
+        "stranger": [[]],
+    }
+
+
+async def test_a_cursor_of_another_question_is_refused(
+    query_client: httpx.AsyncClient, world: World, auth_headers: AuthHeaders
+) -> None:
+    for _ in range(2):
+        await world.bulk(await world.user())
+    await world.project()
+    headers = await auth_headers()
+    page = (await query_client.get("/bulk", headers=headers, params={"limit": 1})).json()
+    query = {"cursor": page["next_cursor"], "status": "running"}
+
+    refused = await query_client.get("/bulk", headers=headers, params=query)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "INVALID_CURSOR")
