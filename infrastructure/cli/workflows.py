@@ -11,6 +11,7 @@ from infrastructure.cli.arguments import AsJson, DataDir
 from infrastructure.cli.client import Client, open_client, segment
 from infrastructure.cli.display import say, show_fields, show_json, show_table
 from infrastructure.cli.failures import BadArgument, JobNotSucceeded, told
+from infrastructure.cli.workflow_files import files_of, put_uploads, require_same_names
 
 PAGE_SIZE_MAX: Final = 200
 LOOK_SECONDS: Final = 0.5
@@ -42,12 +43,24 @@ def submit_workflow(
             dir_okay=False,
         ),
     ],
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="NAME=FILE",
+            help='A file to send for `{"input": NAME}` in the document; several of one name '
+            "follow each other; repeat it.",
+        ),
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a workflow or a batch."""
+    """Submit a workflow or a batch, with the files that it names."""
     body = _document(file)
+    files = files_of(given or [])
+    require_same_names(body, files)
     with open_client(data_dir) as client:
+        put_uploads(body, files, client.upload)
         accepted = client.create("/batches" if BATCH_KEY in body else "/workflows", body)
     if as_json:
         show_json(accepted)

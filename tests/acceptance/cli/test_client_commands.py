@@ -342,10 +342,15 @@ def written(path: Path, document: object) -> str:
 def test_a_workflow_is_submitted_watched_shown_and_drawn(run: Run, tmp_path: Path) -> None:
     texts = [{"id": name, "tool": "qr-maker", "options": {"text": name}} for name in ("a", "b")]
     taken = [{"step": name, "output": "*"} for name in ("a", "b")]
-    steps = [*texts, {"id": "sums", "tool": "checksum", "inputs": taken}]
+    named = [{"input": "letter"}, *taken]
+    steps = [*texts, {"id": "sums", "tool": "checksum", "inputs": named}]
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear all")
     document = written(tmp_path / "flow.json", {"name": "Codes and sums", "steps": steps})
 
-    submitted = run("workflows", "submit", document)
+    nameless = run("workflows", "submit", document)
+    submitted = run("workflows", "submit", document, "--input", f"letter={letter}")
+    assert nameless.returncode == EXIT_USAGE
     assert submitted.returncode == 0, submitted.stderr
     workflow_id = submitted.stdout.strip()
     watched = run("workflows", "watch", workflow_id)
@@ -362,7 +367,9 @@ def test_a_workflow_is_submitted_watched_shown_and_drawn(run: Run, tmp_path: Pat
     assert [step["status"] for step in view["steps"]] == ["succeeded"] * 3
     assert view["name"] == "Codes and sums"
     job_id = view["steps"][2]["jobs"][0]["job_id"]
-    assert len(json.loads(run("jobs", "show", job_id, "--json").stdout)["inputs"]) == 2
+    inputs = json.loads(run("jobs", "show", job_id, "--json").stdout)["inputs"]
+    assert [file["name"] for file in inputs][:1] == ["letter.txt"]
+    assert len(inputs) == 3
     assert workflow_id in listed.stdout
     assert json.loads(late.stderr)["code"] == "WORKFLOW_IS_FINAL"
 
