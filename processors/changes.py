@@ -127,7 +127,9 @@ class Changes:
     timers: dict[TimerKey, datetime] = field(default_factory=dict)
     timers_gone: set[TimerKey] = field(default_factory=set)
     secrets_gone: set[UUID] = field(default_factory=set)
-    """Jobs that came and ended within the stretch; those in `ended` lose their secrets too."""
+    """Workflows and schedules that ended, and jobs that came and ended within the stretch; those in
+    `ended` lose their secrets too.
+    """
     limits: dict[UUID, SetLimit | None] = field(default_factory=dict)
     """None: removed."""
     pauses: dict[UUID, PausedQueue | None] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from events.contracts import limit as limits
 from events.contracts import queue as queue_facts
 from events.contracts import schedule as schedules
 from events.contracts import upload as uploads
+from events.contracts import workflow as workflows
 from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
 from events.store.codec import Codec
@@ -160,7 +161,10 @@ class Folding:
             schedules.ScheduleFired.TOPIC: self._schedule_waits,
             schedules.ScheduleSkipped.TOPIC: self._schedule_waits,
             schedules.SchedulePaused.TOPIC: self._schedule_rests,
-            schedules.ScheduleDeleted.TOPIC: self._schedule_rests,
+            schedules.ScheduleDeleted.TOPIC: self._schedule_ends,
+            workflows.WorkflowSucceeded.TOPIC: self._workflow_ends,
+            workflows.WorkflowFailed.TOPIC: self._workflow_ends,
+            workflows.WorkflowCancelled.TOPIC: self._workflow_ends,
         }
 
     def to_look_up(self, rows: Sequence[RecordedRow]) -> list[UUID]:
@@ -291,6 +295,13 @@ class Folding:
 
     def _schedule_rests(self, row: RecordedRow, fact: AnyFact) -> None:
         self.changes.drop_timer(Timer.SCHEDULE, row.originator_id)
+
+    def _schedule_ends(self, row: RecordedRow, fact: AnyFact) -> None:
+        self._schedule_rests(row, fact)
+        self.changes.secrets_gone.add(row.originator_id)
+
+    def _workflow_ends(self, row: RecordedRow, fact: AnyFact) -> None:
+        self.changes.secrets_gone.add(row.originator_id)
 
     def _may_wait(self, job: WaitingJob, since: datetime) -> None:
         if job.queue_seconds_max is not None:

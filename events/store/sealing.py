@@ -32,9 +32,11 @@ _VERSION_BITS: Final = 0xF << 76
 _OWN_VERSION: Final = 0x8 << 76
 
 
-def secrets_id(job_id: UUID) -> UUID:
-    """The subject under whose key the secret options of a job are sealed; it ends with the job."""
-    return UUID(int=job_id.int & ~_VERSION_BITS | _OWN_VERSION)
+def secrets_id(owner_id: UUID) -> UUID:
+    """The subject under whose key the secret options of a job, a workflow or a schedule are sealed;
+    it ends with the one that it is of.
+    """
+    return UUID(int=owner_id.int & ~_VERSION_BITS | _OWN_VERSION)
 
 
 class SealBroken(Exception):

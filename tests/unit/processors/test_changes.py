@@ -2,13 +2,19 @@
 
 from uuid import UUID
 
+import pytest
+
+from events.contracts.fact import AnyFact
+from events.contracts.schedule import ScheduleDeleted
+from events.contracts.workflow import WorkflowCancelled, WorkflowFailed, WorkflowSucceeded
 from processors.changes import Changes, JobRow, State, Step, WaitingJob
 from processors.folding import Folding, Unheard
 from processors.look_up import known_jobs
 from processors.work_memory import MemoryWork
-from tests.factories.histories import Histories
+from tests.factories.histories import Histories, recorded
 from tests.fixtures.events import NOON
 from tests.fixtures.work import log_of
+from tests.golden import corpus
 
 JOB = UUID(int=7)
 
@@ -48,6 +54,18 @@ def test_a_job_that_ended_and_came_back_is_written_whole() -> None:
     changes.enter(row(is_first=False))
 
     assert (changes.ended, list(changes.rows)) == (set(), [JOB])
+
+
+@pytest.mark.parametrize(
+    "end", [ScheduleDeleted, WorkflowSucceeded, WorkflowFailed, WorkflowCancelled]
+)
+def test_the_secrets_of_what_has_ended_go(end: type[AnyFact]) -> None:
+    folding = Folding(Unheard())
+    fact = corpus.example(end)
+
+    folding.fold(recorded([fact]), {})
+
+    assert folding.changes.secrets_gone == {fact.originator_id}
 
 
 def test_steps_of_a_job_add_up_to_the_last_one() -> None:
