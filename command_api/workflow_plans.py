@@ -12,6 +12,8 @@ from typing import Any, Final
 from command_api.errors import InvalidOptions, InvalidWorkflow
 from command_api.input_files import InputFile, InputFiles, owned
 from command_api.options import canonical
+from command_api.secret_options import parted
+from command_api.tool_cache import CachedOffer
 from command_api.tool_check import ToolCheck, check_files, check_number
 from command_api.workflow_commands import EVERY_OUTPUT, StepOutput, StepRequest
 from events.contracts.values import SealedText
@@ -24,6 +26,15 @@ from infrastructure.principals import Principal
 DETAILS_MAX: Final = 20
 FILES_MAX: Final = 1_000
 """Different files of one workflow; each is copied, so that it is there when its step starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowSeals:
+    """The keys of a workflow: one for its words, one for what ends with it."""
+
+    words: Seal
+    secrets: Seal
+
 
 Given = Any
 """An upload or the output of a job, as a client names it."""
@@ -48,13 +59,14 @@ class WorkflowPlans:
         self,
         principal: Principal,
         steps: Sequence[StepRequest],
-        seal: Seal,
+        seals: WorkflowSeals,
         blobs: ProvisionalBlobs,
         *,
         field: str,
     ) -> list[StepPlan]:
         """The plan, its files copied; raises InvalidWorkflow, whose fields begin with `field`."""
-        plans = [_plan(step, seal) for step in steps]
+        plans = [_plan(step, seals.words) for step in steps]
+        tools: dict[str, CachedOffer] = {}
         wrong = [
             {"field": each.field, "message": each.message, "code": each.code}
             for each in problems(plans)
@@ -63,10 +75,14 @@ class WorkflowPlans:
             found = await self._find(principal, steps)
             for number, step in enumerate(steps):
                 if len(wrong) < DETAILS_MAX:
-                    wrong += await self._check(f"steps.{number}", step, found)
+                    wrong += await self._check(f"steps.{number}", step, found, tools)
         if wrong:
             raise InvalidWorkflow(errors=[_renamed(each, field) for each in wrong[:DETAILS_MAX]])
-        return await _filled(principal, plans, steps, found, seal, blobs)
+        told = [
+            _told(plan, step, tools[step.tool], seals)
+            for plan, step in zip(plans, steps, strict=True)
+        ]
+        return await _filled(principal, told, steps, found, seals.words, blobs)
 
     async def _find(
         self, principal: Principal, steps: Sequence[StepRequest]
@@ -88,9 +104,13 @@ class WorkflowPlans:
         return _Found(file, None if file.is_usable else file.gone)
 
     async def _check(
-        self, place: str, step: StepRequest, found: Mapping[Given, _Found]
+        self,
+        place: str,
+        step: StepRequest,
+        found: Mapping[Given, _Found],
+        tools: dict[str, CachedOffer],
     ) -> list[dict[str, str]]:
-        """What is wrong with one step."""
+        """What is wrong with one step; its tool is added to the others."""
         wrong = []
         files: list[InputFile] = []
         for number, each in enumerate(step.inputs):
@@ -100,7 +120,7 @@ class WorkflowPlans:
             elif known is not None and known.file is not None:
                 files.append(known.file)
         try:
-            tool = await self._tools.offered(step.tool, step.options)
+            tool = tools[step.tool] = await self._tools.offered(step.tool, step.options)
         except InvalidOptions as error:
             return [*wrong, *_of_options(f"{place}.options", error)]
         except DomainError as error:
@@ -115,12 +135,13 @@ class WorkflowPlans:
 
 
 def _plan(step: StepRequest, seal: Seal) -> StepPlan:
-    """The step without its files."""
-    options = seal.seal(f"options:{step.id}", canonical(step.options))
+    """The step without its files and options: these come later, when the rest is known to be right,
+    and which of them are secret.
+    """
     return StepPlan(
         id=step.id,
         tool=step.tool,
-        options=options,
+        options=SealedText(""),
         inputs=tuple(_taken(each, seal) for each in step.inputs),
         after=step.after,
         for_each=step.for_each,
@@ -129,6 +150,14 @@ def _plan(step: StepRequest, seal: Seal) -> StepPlan:
         queue=step.queue,
         priority=step.priority,
     )
+
+
+def _told(plan: StepPlan, step: StepRequest, tool: CachedOffer, seals: WorkflowSeals) -> StepPlan:
+    """The step with its options, the secret ones under the key that ends with the workflow."""
+    open_ones, secrets = parted(step.options, tool.offer.options_schema)
+    sealed = seals.secrets.seal(f"secrets:{step.id}", canonical(secrets)) if secrets else None
+    options = seals.words.seal(f"options:{step.id}", canonical(open_ones))
+    return replace(plan, options=options, secrets=sealed)
 
 
 def _taken(given: Given, seal: Seal) -> StepInput:

@@ -19,7 +19,7 @@ from events.domain.workflow import Workflow
 from events.domain.workflow_plan import FAN_OUT_MAX, StepInput, StepPlan
 from events.store.provisional_blobs import ProvisionalBlobs
 from events.store.repository import Repository
-from events.store.sealing import Seal, SealBroken, Sealer, WrappedKey
+from events.store.sealing import Seal, SealBroken, Sealer, WrappedKey, secrets_id
 from infrastructure.blobs.base import BlobNotFound, InsufficientStorage, checked_key
 from processors.keys import Keys
 
@@ -27,6 +27,7 @@ NAME_FIELD: Final = "name"
 OUTPUT_FIELD: Final = "output"
 OPTIONS_FIELD: Final = "options"
 LABELS_FIELD: Final = "labels"
+SECRETS_FIELD: Final = "secrets"
 
 
 class StepRefused(Exception):
@@ -55,6 +56,15 @@ class _File:
     ref: FileRef
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What the jobs of a step are told, open for as long as they are made."""
+
+    options: str
+    labels: str | None
+    secrets: str | None
+
+
 class JobMaker:
     """Makes the jobs of steps."""
 
@@ -80,9 +90,12 @@ class JobMaker:
             inputs = [[output, *every_job] for output in outputs]
         _check(offer, inputs)
         kept = workflow.kept(plan.id, len(inputs))
+        if None not in kept:
+            return StepJobs([], [], len(inputs))
+        words = await self._words(workflow, plan, seal)
         try:
             made = [
-                await self._job(workflow, plan, index, files, offer, seal, blobs, origin)
+                await self._job(workflow, plan, index, files, offer, words, blobs, origin)
                 for index, files in enumerate(inputs)
                 if kept[index] is None
             ]
@@ -90,7 +103,8 @@ class JobMaker:
             raise StepRefused("INPUT_GONE") from None
         except (InsufficientStorage, OSError):
             raise StepRefused("INSUFFICIENT_STORAGE") from None
-        return StepJobs([job for job, _ in made], [key for _, key in made], len(inputs))
+        keys = [key for _, own in made for key in own]
+        return StepJobs([job for job, _ in made], keys, len(inputs))
 
     async def _offer(self, tool: str) -> Offer:
         try:
@@ -133,6 +147,21 @@ class JobMaker:
             raise StepRefused("ERASED")
         return [_File(_opened(seal, NAME_FIELD, file.name), file) for file in job.outputs]
 
+    async def _words(self, workflow: Workflow, plan: StepPlan, seal: Seal) -> _Words:
+        labels: str | None = None
+        if workflow.labels is not None:
+            labels = _opened(seal, LABELS_FIELD, workflow.labels)
+        options = _opened(seal, f"{OPTIONS_FIELD}:{plan.id}", plan.options)
+        return _Words(options, labels, await self._secrets(workflow, plan))
+
+    async def _secrets(self, workflow: Workflow, plan: StepPlan) -> str | None:
+        if plan.secrets is None:
+            return None
+        seal = await self._keys.seal(secrets_id(workflow.id))
+        if seal is None:
+            raise StepRefused("SECRET_GONE")
+        return _opened(seal, f"{SECRETS_FIELD}:{plan.id}", plan.secrets)
+
     async def _job(
         self,
         workflow: Workflow,
@@ -140,33 +169,34 @@ class JobMaker:
         index: int,
         files: Sequence[_File],
         offer: Offer,
-        opened: Seal,
+        words: _Words,
         blobs: ProvisionalBlobs,
         origin: Origin,
-    ) -> tuple[Job, WrappedKey]:
+    ) -> tuple[Job, list[WrappedKey]]:
         job_id = step_job_id(workflow.id, plan.id, workflow.round, index)
         seal, key = self._sealer.new_key(job_id, workflow.tenant, workflow.owner)
-        options = _opened(opened, f"{OPTIONS_FIELD}:{plan.id}", plan.options)
-        labels = None
-        if workflow.labels is not None:
-            labels = seal.seal(LABELS_FIELD, _opened(opened, LABELS_FIELD, workflow.labels))
+        keys, secrets = [key], None
+        if words.secrets is not None:
+            own, own_key = self._sealer.new_key(secrets_id(job_id), workflow.tenant, workflow.owner)
+            keys, secrets = [key, own_key], own.seal(SECRETS_FIELD, words.secrets)
         request = JobRequest(
             owner=workflow.owner,
             tool=plan.tool,
             tool_version=offer.version,
-            options=seal.seal(OPTIONS_FIELD, options),
+            options=seal.seal(OPTIONS_FIELD, words.options),
             inputs=[await _own(file, seal, workflow.tenant, blobs) for file in files],
             queue=plan.queue,
             priority=plan.priority,
-            labels=labels,
+            labels=None if words.labels is None else seal.seal(LABELS_FIELD, words.labels),
             label_tokens=workflow.label_tokens,
             attempts_max=offer.attempts_max,
             timeout_seconds=offer.timeout_seconds,
             retry=offer.retry,
             workflow=workflow.id,
             step=plan.id,
+            secrets=secrets,
         )
-        return Job.submit(job_id, request, origin), key
+        return Job.submit(job_id, request, origin), keys
 
 
 async def _own(file: _File, seal: Seal, tenant: str, blobs: ProvisionalBlobs) -> FileRef:

@@ -15,13 +15,13 @@ from pydantic import TypeAdapter
 from command_api import idempotency
 from command_api.access import origin, owner_id, require
 from command_api.workflow_commands import StepRequest, SubmitWorkflow
-from command_api.workflow_plans import WorkflowPlans
+from command_api.workflow_plans import WorkflowPlans, WorkflowSeals
 from events.contracts.workflow import WorkflowKind, WorkflowStatus
 from events.domain.workflow import Workflow, WorkflowRequest
 from events.domain.workflow_plan import StepPlan
 from events.store.provisional_blobs import ProvisionalBlobs
 from events.store.repository import Answer, Command, CommandRepeated, Repository
-from events.store.sealing import Seal, Sealer
+from events.store.sealing import Seal, Sealer, secrets_id
 from infrastructure.clock import Clock
 from infrastructure.ids import uuid7
 from infrastructure.principals import Role
@@ -68,15 +68,22 @@ class SubmitWorkflowHandler:
             if answer is not None:
                 return _first_answer(answer, recorded)
         owner = owner_id(command.principal)
-        seal, key = self._sealer.new_key(workflow_id, command.principal.tenant, owner)
+        tenant = command.principal.tenant
+        seal, key = self._sealer.new_key(workflow_id, tenant, owner)
+        secrets, own_key = self._sealer.new_key(secrets_id(workflow_id), tenant, owner)
         steps = await self._plans.plan(
-            command.principal, command.steps, seal, blobs, field=FIELD_OF[command.kind]
+            command.principal,
+            command.steps,
+            WorkflowSeals(seal, secrets),
+            blobs,
+            field=FIELD_OF[command.kind],
         )
+        keys = (key, own_key) if any(step.secrets for step in steps) else (key,)
         at = origin(command, str(recorded.id if recorded else workflow_id), self._clock)
         workflow = Workflow.submit(workflow_id, self._request(command, steps, seal), at)
         try:
             with blobs.recording():
-                saved = await self._repository.save(workflow, command=recorded, keys=(key,))
+                saved = await self._repository.save(workflow, command=recorded, keys=keys)
         except CommandRepeated as repeated:
             # It came in at the same moment as this one.
             assert recorded is not None  # noqa: S101

@@ -111,6 +111,8 @@ class StepPlan:
     """How many of its jobs have to succeed for it to succeed."""
     queue: str = DEFAULT_QUEUE
     priority: int = 0
+    secrets: SealedText | None = None
+    """Under field `secrets:<id>`, and the key of `secrets_id`, which ends with the workflow."""
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -132,6 +134,7 @@ class StepPlan:
             "quorum": self.quorum.as_json(),
             "queue": self.queue,
             "priority": self.priority,
+            **({"secrets": self.secrets} if self.secrets else {}),
         }
 
     @classmethod
@@ -148,6 +151,7 @@ class StepPlan:
             quorum=Join.from_json(value["quorum"]),
             queue=value["queue"],
             priority=value["priority"],
+            secrets=value.get("secrets"),
         )
 
 

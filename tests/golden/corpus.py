@@ -20,7 +20,7 @@ from events.contracts.fact import AnyFact
 from events.contracts.job import AttemptStarted, JobReopened, JobSubmitted
 from events.contracts.schedule import ScheduleChanged, ScheduleCreated
 from events.contracts.tool import ToolOffered
-from events.contracts.workflow import StepStarted, WorkflowReopened
+from events.contracts.workflow import StepStarted, WorkflowReopened, WorkflowSubmitted
 from events.store.codec import Codec
 
 FOLDER = Path(__file__).parent
@@ -68,6 +68,7 @@ BY_NAME: dict[str, Any] = {
     },
 }
 TEMPLATE_WITH_FILES = BY_NAME["template"] | {"inputs": [FILE]}
+SECRETS = {"secrets": "s1.c2VjcmV0cw"}
 BY_TYPE: dict[Any, Any] = {
     str: "text – with a dash, “quotes” and ünicode",
     int: 3,
@@ -137,6 +138,8 @@ LATER: tuple[Later, ...] = (
     Later(AttemptStarted, "tool_version", {"tool_version": "1.2.0"}),
     Later(ScheduleCreated, "inputs", {"template": TEMPLATE_WITH_FILES}),
     Later(ScheduleChanged, "inputs", {"template": TEMPLATE_WITH_FILES}),
+    Later(ScheduleCreated, "secrets", {"template": BY_NAME["template"] | SECRETS}),
+    Later(WorkflowSubmitted, "secrets", {"steps": [STEP | SECRETS]}),
 )
 """Added to at its end, never changed."""
 

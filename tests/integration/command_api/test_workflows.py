@@ -10,6 +10,7 @@ from events.contracts.workflow import OnFailure, WorkflowKind, WorkflowStatus
 from events.domain.workflow import Workflow
 from events.domain.workflow_plan import STEPS_MAX
 from events.store.repository import Repository
+from events.store.sealing import secrets_id
 from tests.fixtures.command_api import QUERY_URL, CommandApi, offer
 from tests.integration.command_api.test_jobs import uploaded
 
@@ -94,6 +95,28 @@ async def test_nothing_that_is_personal_stands_open_in_the_log(
     (row,) = await api.log.read_stream(UUID(workflow_id))
     for text in (b"pass-word", b"Anna", b"Bert", b"Clara", b"a.txt"):
         assert text not in row.state
+
+
+async def test_a_secret_of_a_step_lies_under_a_key_of_its_own(
+    api: CommandApi, client: httpx.AsyncClient, auth_headers: Headers
+) -> None:
+    workflow_id = await submitted(
+        *(client, auth_headers),
+        step("a", options={"quality": 3, "password": "hunter2-hunter2"}),
+        step("b", options={"quality": 4}),
+    )
+    without = await submitted(client, auth_headers, step("a"))
+
+    workflow = await load(api, workflow_id)
+    words, own = await api.seal(workflow.id), await api.seal(secrets_id(workflow.id))
+    a, b = workflow.plans["a"], workflow.plans["b"]
+    assert a.secrets is not None
+    assert own.open("secrets:a", a.secrets) == '{"password":"hunter2-hunter2"}'
+    assert words.open("options:a", a.options) == '{"quality":3}'
+    assert (words.open("options:b", b.options), b.secrets) == ('{"quality":4}', None)
+    (row,) = await api.log.read_stream(workflow.id)
+    assert b"hunter2" not in row.state
+    assert await api.log.keys([secrets_id(UUID(without))]) == {}
 
 
 async def test_the_workflow_has_its_own_copy_of_an_upload(

@@ -15,6 +15,7 @@ from events.domain.workflow import Workflow
 from events.domain.workflow_plan import StepInput
 from events.store.codec import Codec
 from events.store.repository import LogUnavailable, OutcomeUnknown
+from events.store.sealing import secrets_id
 from tests.factories.workflows import ANY, at_least, step
 from tests.fixtures.events import origin
 from tests.fixtures.workflows import WorkflowShop
@@ -235,6 +236,48 @@ async def test_a_retry_makes_only_the_jobs_that_failed_and_the_fan_in_gets_all(
     await shop.settle(manager)
     assert (await shop.load(workflow)).status is WorkflowStatus.SUCCEEDED
     assert len(await told(shop, jobs.JobSubmitted)) == 6
+
+
+async def test_each_job_of_a_step_has_the_secrets_under_a_key_of_its_own(
+    shop: WorkflowShop,
+) -> None:
+    workflow = await shop.submit(
+        step("a"), step("b", for_each="a"), secrets='{"password":"hunter2"}'
+    )
+    manager = shop.manager()
+    await shop.settle(manager)
+    (a,) = await shop.jobs(workflow, "a")
+    await shop.finish(a, "1.png", "2.png")
+    await shop.settle(manager)
+
+    jobs = [a, *await shop.jobs(workflow, "b")]
+    assert len(jobs) == 3
+    for job in jobs:
+        seal = await shop.keys.seal(secrets_id(job.id))
+        assert seal is not None
+        assert job.secrets is not None
+        assert seal.open("secrets", job.secrets) == '{"password":"hunter2"}'
+    assert b"hunter2" not in b"".join([row.state for row in await shop.log.read_after(0)])
+
+
+async def test_a_step_whose_secret_has_ended_with_the_workflow_fails_with_a_code(
+    shop: WorkflowShop,
+) -> None:
+    workflow = await shop.submit(step("a"), secrets='{"password":"hunter2"}')
+    manager = shop.manager()
+    await shop.settle(manager)
+    await shop.finish((await shop.jobs(workflow, "a"))[0], fails=True)
+    await shop.settle(manager)
+    shop.log.erase(secrets_id(workflow.id))
+
+    await shop.repository.change(Workflow, workflow.id, lambda it: it.reopen(None, origin()))
+    await shop.settle(manager)
+
+    assert [fact.code for fact in await told(shop, facts.StepEnded)] == [
+        "JOBS_FAILED",
+        "SECRET_GONE",
+    ]
+    assert (await shop.load(workflow)).status is WorkflowStatus.FAILED
 
 
 async def test_a_job_that_a_worker_lost_ends_the_step_when_its_attempts_are_used_up(
