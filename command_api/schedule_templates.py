@@ -4,14 +4,15 @@ Uploads and results expire, and a plan outlives them; so each file is copied whe
 made, and its jobs name the copy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from command_api.errors import InvalidSchedule
 from command_api.input_files import InputFile, InputFiles, owned
-from command_api.job_terms import LABELS_FIELD, OPTIONS_FIELD, timeout_within
+from command_api.job_terms import LABELS_FIELD, OPTIONS_FIELD, SECRETS_FIELD, timeout_within
 from command_api.options import canonical
 from command_api.schedule_commands import JobTemplate
 from command_api.secret_options import parted
@@ -24,6 +25,15 @@ from events.store.sealing import Seal, Sealer
 from infrastructure.principals import Principal
 
 JOB_FIELD: Final = "job"
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSeals:
+    """The keys of a schedule: one for its words, one for secrets, which ends with it."""
+
+    words: Seal
+    secrets: Seal | None
+    """None: it was made before schedules had one."""
 
 
 class ScheduleTemplates:
@@ -43,27 +53,23 @@ class ScheduleTemplates:
         principal: Principal,
         job: JobTemplate,
         files: Sequence[InputFile],
-        seal: Seal,
+        seals: ScheduleSeals,
         blobs: ProvisionalBlobs,
     ) -> Template:
         """The template with copies of these files; raises what `ToolCheck.check` does."""
         tool = await self._checked(job, files)
-        copies = [await owned(file, principal.tenant, seal, blobs) for file in files]
-        return self._template(principal, job, tool, copies, seal)
+        copies = [await owned(file, principal.tenant, seals.words, blobs) for file in files]
+        return self._template(principal, job, tool, copies, seals)
 
     async def change(
-        self, principal: Principal, job: JobTemplate, kept: Sequence[FileRef], seal: Seal
+        self, principal: Principal, job: JobTemplate, kept: Sequence[FileRef], seals: ScheduleSeals
     ) -> Template:
         """The template with files that the schedule has already; raises the same."""
         tool = await self._checked(job, kept)
-        return self._template(principal, job, tool, kept, seal)
+        return self._template(principal, job, tool, kept, seals)
 
     async def _checked(self, job: JobTemplate, files: Sequence[InputFile | FileRef]) -> CachedOffer:
         tool = await self._tools.check(job.tool, job.options, files)
-        _, secrets = parted(job.options, tool.offer.options_schema)
-        if secrets:
-            message = "A secret ends with its job; a schedule cannot keep one."
-            raise invalid_schedule(f"{JOB_FIELD}.options.{min(secrets)}", message)
         timeout_within(job.timeout_seconds, tool.offer.timeout_seconds)
         return tool
 
@@ -73,18 +79,19 @@ class ScheduleTemplates:
         job: JobTemplate,
         tool: CachedOffer,
         files: Sequence[FileRef],
-        seal: Seal,
+        seals: ScheduleSeals,
     ) -> Template:
+        open_ones, secrets = parted(job.options, tool.offer.options_schema)
         labels: SealedText | None = None
         if job.labels:
-            labels = seal.seal(LABELS_FIELD, orjson.dumps(job.labels).decode())
+            labels = seals.words.seal(LABELS_FIELD, orjson.dumps(job.labels).decode())
         tokens = [
             self._sealer.label_token(principal.tenant, *label)
             for label in sorted(job.labels.items())
         ]
         return Template(
             tool=tool.name,
-            options=seal.seal(OPTIONS_FIELD, canonical(job.options)),
+            options=seals.words.seal(OPTIONS_FIELD, canonical(open_ones)),
             queue=job.queue,
             priority=job.priority,
             labels=labels,
@@ -92,7 +99,15 @@ class ScheduleTemplates:
             timeout_seconds=job.timeout_seconds,
             queue_seconds_max=job.queue_seconds_max,
             inputs=tuple(files),
+            secrets=_sealed(secrets, seals.secrets) if secrets else None,
         )
+
+
+def _sealed(secrets: Mapping[str, Any], seal: Seal | None) -> SealedText:
+    if seal is None:
+        message = "This schedule is too old to keep a secret; make it anew."
+        raise invalid_schedule(f"{JOB_FIELD}.options.{min(secrets)}", message)
+    return seal.seal(SECRETS_FIELD, canonical(secrets))
 
 
 def invalid_schedule(field: str, message: str) -> InvalidSchedule:

@@ -20,7 +20,7 @@ from command_api.schedule_commands import (
     FireSchedule,
     SteerSchedule,
 )
-from command_api.schedule_templates import ScheduleTemplates, invalid_schedule
+from command_api.schedule_templates import ScheduleSeals, ScheduleTemplates, invalid_schedule
 from events.contracts.timetable import BadCron, UnknownZone
 from events.contracts.values import JobStatus, Origin
 from events.domain.errors import NotFound, ScheduleNotFound
@@ -35,7 +35,7 @@ from events.store.repository import (
     StreamConflict,
 )
 from events.store.scheduled_jobs import ScheduledJobs
-from events.store.sealing import Seal, Sealer
+from events.store.sealing import Sealer, secrets_id
 from infrastructure.clock import Clock
 from infrastructure.ids import uuid7
 from infrastructure.principals import Role
@@ -98,13 +98,17 @@ class ManageSchedulesHandler:
             return KeptSchedule(answer.originator_id, ScheduleStatus.ACTIVE, answer.position, True)
         at = origin(command, str(recorded.id if recorded else schedule_id), self._clock)
         seal, key = self._sealer.new_key(schedule_id, at.tenant, at.actor)
-        template = await self._templates.make(command.principal, command.job, files, seal, blobs)
+        secrets, own_key = self._sealer.new_key(secrets_id(schedule_id), at.tenant, at.actor)
+        template = await self._templates.make(
+            command.principal, command.job, files, ScheduleSeals(seal, secrets), blobs
+        )
         with naming_fields():
             name = seal.seal(NAME_FIELD, command.name)
             schedule = Schedule.create(schedule_id, name, command.plan, template, at)
         try:
             with blobs.recording():
-                saved = await self._repository.save(schedule, command=recorded, keys=(key,))
+                # The second one whether there is a secret or not: a change may bring one.
+                saved = await self._repository.save(schedule, command=recorded, keys=(key, own_key))
         except CommandRepeated as repeated:
             answer = _same(repeated.answer, recorded)
             return KeptSchedule(answer.originator_id, ScheduleStatus.ACTIVE, answer.position, True)
@@ -117,7 +121,8 @@ class ManageSchedulesHandler:
         seal = await self._keys.seal(command.schedule_id)
         if seal is None:
             raise ScheduleNotFound
-        made = await self._made(command, before, seal, blobs)
+        secrets = await self._keys.seal(secrets_id(command.schedule_id))
+        made = await self._made(command, before, ScheduleSeals(seal, secrets), blobs)
         name = None if command.name is None else seal.seal(NAME_FIELD, command.name)
         given = {"cron": command.cron, "zone": command.zone, "missed": command.missed}
         changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
@@ -179,7 +184,11 @@ class ManageSchedulesHandler:
         return KeptSchedule(schedule_id, schedule.status, saved.position)
 
     async def _made(
-        self, command: ChangeSchedule, before: Schedule, seal: Seal, blobs: ProvisionalBlobs
+        self,
+        command: ChangeSchedule,
+        before: Schedule,
+        seals: ScheduleSeals,
+        blobs: ProvisionalBlobs,
     ) -> Callable[[Template], Template]:
         """What becomes of the template that it has when the change is decided."""
         job, principal = command.job, command.principal
@@ -187,11 +196,11 @@ class ManageSchedulesHandler:
             return lambda current: current
         if job.inputs is None:
             kept = before.template.inputs
-            anew = await self._templates.change(principal, job, kept, seal)
+            anew = await self._templates.change(principal, job, kept, seals)
             # Not those of before: somebody else may have given it others meanwhile.
             return lambda current: replace(anew, inputs=current.inputs)
         files = await self._templates.find(principal, job)
-        with_files = await self._templates.make(principal, job, files, seal, blobs)
+        with_files = await self._templates.make(principal, job, files, seals, blobs)
         return lambda current: with_files
 
     async def _load(self, command: Asked, schedule_id: UUID) -> Schedule:

@@ -31,6 +31,10 @@ LATE = timedelta(seconds=60)
 """A time that is fired within this is on time, for plans that skip what they missed."""
 
 
+LATER_TERMS = frozenset({"inputs", "secrets"})
+"""Left out of a fact where they say nothing, as templates had none before."""
+
+
 class Missed(StrEnum):
     """What becomes of times that passed unfired."""
 
@@ -86,13 +90,14 @@ class Template:
     queue_seconds_max: float | None = None
     inputs: Sequence[FileRef] = ()
     """Their names are sealed with the schedule's key; each of its jobs names the same blobs."""
+    secrets: SealedText | None = None
+    """Sealed under the key of `secrets_id`, which ends with the schedule."""
 
     def as_json(self) -> dict[str, Any]:
         """The form a fact carries."""
         value = asdict(self) | {"label_tokens": list(self.label_tokens)}
-        del value["inputs"]
-        files = [file.as_json() for file in self.inputs]
-        return value | ({"inputs": files} if files else {})
+        value["inputs"] = [file.as_json() for file in self.inputs]
+        return {name: each for name, each in value.items() if each or name not in LATER_TERMS}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

@@ -20,13 +20,14 @@ from events.domain.schedule import Schedule
 from events.domain.tool import Offer, Tool
 from events.store.log import Log
 from events.store.repository import Command, LogUnavailable, Repository, Saved
-from events.store.sealing import Seal, SealBroken, Sealer, WrappedKey
+from events.store.sealing import Seal, SealBroken, Sealer, WrappedKey, secrets_id
 from infrastructure.ids import uuid7
 from infrastructure.postgres import UNAVAILABLE
 
 OPTIONS_FIELD: Final = "options"
 LABELS_FIELD: Final = "labels"
 NAME_FIELD: Final = "name"
+SECRETS_FIELD: Final = "secrets"
 SCHEDULES_KEPT_MAX: Final = 10_000
 
 
@@ -75,8 +76,8 @@ class ScheduledJobs:
         if tick is None:
             await self._repository.save(schedule)
             return None
-        job, key = await self._job(schedule, job_id, tick, origin)
-        await self._repository.save(schedule, job, keys=(key,))
+        job, keys = await self._job(schedule, job_id, tick, origin)
+        await self._repository.save(schedule, job, keys=keys)
         return job
 
     async def take_now(
@@ -84,28 +85,34 @@ class ScheduledJobs:
     ) -> tuple[Job, Saved]:
         """Submit a job whatever the plan says; raises the same, and CommandRepeated."""
         schedule.fire_now(job_id, origin)
-        job, key = await self._job(schedule, job_id, None, origin)
-        saved = await self._repository.save(schedule, job, command=command, keys=(key,))
+        job, keys = await self._job(schedule, job_id, None, origin)
+        saved = await self._repository.save(schedule, job, command=command, keys=keys)
         return job, saved
 
     async def _job(
         self, schedule: Schedule, job_id: UUID, tick: datetime | None, origin: Origin
-    ) -> tuple[Job, WrappedKey]:
+    ) -> tuple[Job, list[WrappedKey]]:
         theirs = await self._seal(schedule.id)
         offer = await self._offer(schedule.template.tool)
         seal, key = self._sealer.new_key(job_id, schedule.tenant, schedule.owner)
         request = _request(schedule, offer, tick, lambda *text: _again(theirs, seal, *text))
-        return Job.submit(job_id, request, origin), key
+        keys = [key]
+        if schedule.template.secrets is not None:
+            theirs = await self._seal(secrets_id(schedule.id))
+            seal, key = self._sealer.new_key(secrets_id(job_id), schedule.tenant, schedule.owner)
+            secrets = _again(theirs, seal, SECRETS_FIELD, schedule.template.secrets)
+            request, keys = replace(request, secrets=secrets), [*keys, key]
+        return Job.submit(job_id, request, origin), keys
 
-    async def _seal(self, schedule_id: UUID) -> Seal:
+    async def _seal(self, subject_id: UUID) -> Seal:
         try:
-            wrapped = (await self._log.keys([schedule_id])).get(schedule_id)
+            wrapped = (await self._log.keys([subject_id])).get(subject_id)
         except UNAVAILABLE as error:
             raise LogUnavailable(LogUnavailable.__doc__) from error
         if wrapped is None:
             raise KeyErased
         try:
-            return self._sealer.open_key(schedule_id, wrapped)
+            return self._sealer.open_key(subject_id, wrapped)
         except SealBroken:
             raise KeyErased from None
 

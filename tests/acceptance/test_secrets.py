@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 import redis
 
+from events.contracts.workflow import step_job_id
 from events.store.sealing import secrets_id
 from processors.tools.registry import installed
 from tests.acceptance.yard import Yard
@@ -53,6 +54,25 @@ def locked_zip() -> bytes:
     return stream.getvalue()
 
 
+def run_by_plan(yard: Yard, kind: str, plan: dict[str, object]) -> tuple[str, str]:
+    """Have a secret used by a job of a workflow or of a schedule; returns the ids of both."""
+    url = f"{yard.platform.command_url}/api/v1"
+    with yard.client() as client:
+        upload = client.post(f"{url}/uploads", files={"file": ("a.txt", b"hello")}).json()
+        job = {
+            "tool": "archive-creator",
+            "options": {"output_format": "zip", "password": CANARY},
+            "inputs": [{"upload_id": upload["upload_id"]}],
+        }
+        body = {"steps": [{"id": "only", **job}]} if kind == "workflows" else {"job": job, **plan}
+        made = client.post(f"{url}/{kind}", json=body)
+        assert made.is_success, made.text
+        plan_id = str(made.json()["workflow_id" if kind == "workflows" else "schedule_id"])
+        if kind == "schedules":
+            return plan_id, str(client.post(f"{url}/schedules/{plan_id}/fire").json()["job_id"])
+    return plan_id, str(step_job_id(UUID(plan_id), "only", 1, 0))
+
+
 def keys_of(yard: Yard, job_id: str) -> int:
     """The keys that there are for a job's secrets."""
     subject = secrets_id(UUID(job_id))
@@ -66,10 +86,21 @@ def test_a_password_is_used_and_is_nowhere_afterwards(platform: Platform) -> Non
     assert job["status"] == "succeeded"
     failed = process(yard, "archive-extractor", locked_zip(), password=CANARY)
     assert failed["error"]["code"] == "WRONG_PASSWORD"  # type: ignore[index]
-    ids = [str(job["job_id"]), str(failed["job_id"])]
-    wait_until(lambda: not any(keys_of(yard, job_id) for job_id in ids), "a secret is kept")
+    workflow, step = run_by_plan(yard, "workflows", {})
+    schedule, fired = run_by_plan(yard, "schedules", {"name": "Yearly", "cron": "0 0 1 1 *"})
+    assert [yard.wait_for(each)["status"] for each in (step, fired)] == ["succeeded"] * 2
+    ids = [str(job["job_id"]), str(failed["job_id"]), step, fired]
+    ended = [*ids, workflow]
+    wait_until(lambda: not any(keys_of(yard, each) for each in ended), "a secret is kept")
+    assert keys_of(yard, schedule) == 1, "a schedule needs its secret until it is deleted"
 
     with yard.client() as client:
+        plans = [
+            client.get(f"{platform.query_url}/api/v1/{path}").text
+            for path in (f"workflows/{workflow}", f"workflows/{workflow}/events")
+        ]
+        plans.append(client.get(f"{platform.query_url}/api/v1/schedules/{schedule}").text)
+        client.delete(f"{platform.command_url}/api/v1/schedules/{schedule}").raise_for_status()
         (output,) = job["outputs"]  # type: ignore[misc]
         made = client.get(output["url"]).content
         shown = [
@@ -80,7 +111,8 @@ def test_a_password_is_used_and_is_nowhere_afterwards(platform: Platform) -> Non
     pyzipper = pytest.importorskip("pyzipper")
     with pyzipper.AESZipFile(io.BytesIO(made)) as archive:
         assert archive.read(archive.namelist()[0], pwd=CANARY.encode()) == b"hello"
-    assert [text for text in shown if CANARY in text] == []
+    assert [text for text in (*shown, *plans) if CANARY in text] == []
+    wait_until(lambda: not keys_of(yard, schedule), "a deleted schedule keeps its secret")
     assert [path for path in files_of(platform) if holds(path)] == []
     assert tables_with_it(yard) == []
     assert keys_with_it(yard) == []
