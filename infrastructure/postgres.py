@@ -5,6 +5,7 @@ database and not by the service. Waits have limits: for a lock, for a statement,
 transaction.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -89,11 +90,13 @@ async def create_pool(
     dsn: str | None = None,
     size: int | None = None,
     name: str = "log",
+    session: Mapping[str, str] | None = None,
 ) -> Pool:
     """Open a pool of plain asyncpg connections, for the hot paths.
 
     It opens no connection before the first is asked for, so that a process can start while the
-    database is away. `name` is its label in the metrics of the pool.
+    database is away. `name` is its label in the metrics of the pool, `session` are settings of its
+    connections beside those that all have.
     """
     pool = await asyncpg.create_pool(
         dsn or settings.dsn,
@@ -101,7 +104,8 @@ async def create_pool(
         max_size=size or settings.database_pool_size,
         timeout=CONNECT_SECONDS_MAX,
         command_timeout=settings.database_timeout_seconds + 1.0,
-        server_settings=session_settings(role, settings.database_timeout_seconds),
+        server_settings=session_settings(role, settings.database_timeout_seconds)
+        | dict(session or {}),
         reset=_nothing_to_reset,
     )
     _observe(pool, name)

@@ -3,18 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import asyncpg
-
 from events.store.log import PostgresLog
 from infrastructure.leadership import Leadership
-from infrastructure.postgres import (
-    CONNECT_SECONDS_MAX,
-    Connection,
-    Pool,
-    Role,
-    connect,
-    session_settings,
-)
+from infrastructure.postgres import Connection, Pool, Role, connect, create_pool
 from infrastructure.settings import PostgresSettings
 from projectors.fillers import Fillers
 from projectors.group import PLATFORM, Group
@@ -72,12 +63,6 @@ def make_rebuild(
 
 async def create_tail_pool(settings: PostgresSettings) -> Pool:
     """A small pool that reads the log, with its one frequent query kept on the index."""
-    seconds = settings.database_timeout_seconds
-    return await asyncpg.create_pool(
-        settings.dsn,
-        min_size=0,
-        max_size=TAIL_POOL_SIZE,
-        timeout=CONNECT_SECONDS_MAX,
-        command_timeout=seconds + 1.0,
-        server_settings=session_settings(Role.PROJECTORS, seconds) | ON_INDEX,
+    return await create_pool(
+        settings, Role.PROJECTORS, size=TAIL_POOL_SIZE, name="tail", session=ON_INDEX
     )
