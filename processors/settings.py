@@ -12,6 +12,8 @@ from processors.tools.base import Level
 
 BEATS_IN_LEASE_MIN = 3
 """So that one lost beat, or two, is not yet a silence."""
+LOOKS_IN_LEASE_MIN = 4
+"""A pause of half a lease between two looks is time not watched."""
 
 
 class LeaseSettings(Fragment):
@@ -93,6 +95,12 @@ class ClockSettings(LeaseSettings):
     sweep_batch_max: int = Field(
         default=1_000, ge=1, le=10_000, description="Facts of one kind in one look."
     )
+
+    @model_validator(mode="after")
+    def _several_looks_in_a_lease(self) -> Self:
+        if self.lease_seconds < LOOKS_IN_LEASE_MIN * self.sweep_seconds:
+            raise ValueError(f"LEASE_SECONDS must be {LOOKS_IN_LEASE_MIN} times SWEEP_SECONDS")
+        return self
 
 
 class BulkSettings(Fragment):

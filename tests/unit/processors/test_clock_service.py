@@ -151,3 +151,8 @@ async def test_a_lead_that_is_lost_and_taken_again_is_an_outage(scene: Scene) ->
     scene.lead.held = True
 
     assert await scene.run(20) in {2, 3}
+
+
+def test_a_clock_must_look_several_times_in_a_lease() -> None:
+    with pytest.raises(ValueError, match="SWEEP_SECONDS"):
+        ClockSettings(lease_seconds=12.0, sweep_seconds=6.0)
