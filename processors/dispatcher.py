@@ -95,6 +95,7 @@ class Dispatcher:
         self._state: _State | None = None
         self._read_max = settings.fold_events_max
         self._turn = 0
+        self._has_led = False
         self._try_at = 0.0
         self._look_at = 0.0
         self._measure_at = 0.0
@@ -128,6 +129,11 @@ class Dispatcher:
         if self._clock.monotonic() < self._try_at:
             return False
         leads = await self._lead.hold()
+        if self._has_led and not leads:
+            # It went with its connection. If nobody else has taken it, it is ours by the next.
+            await self._put_down()
+            leads = await self._lead.hold()
+        self._has_led = leads
         if not leads:
             self._try_at = self._clock.monotonic() + STANDBY_SECONDS
             await self._put_down()

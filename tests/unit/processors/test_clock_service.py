@@ -153,6 +153,15 @@ async def test_a_lead_that_is_lost_and_taken_again_is_an_outage(scene: Scene) ->
     assert await scene.run(20) in {2, 3}
 
 
+async def test_a_lead_that_went_with_its_connection_is_taken_again_at_once(scene: Scene) -> None:
+    await scene.running()
+    await scene.run(12)
+
+    scene.lead.has_broken = True
+
+    assert await scene.run(20) == RECONNECT
+
+
 def test_a_clock_must_look_several_times_in_a_lease() -> None:
     with pytest.raises(ValueError, match="SWEEP_SECONDS"):
         ClockSettings(lease_seconds=12.0, sweep_seconds=6.0)

@@ -327,6 +327,17 @@ async def test_a_standby_takes_over() -> None:
     assert scene.offered() == ids(jobs)
 
 
+async def test_a_lead_that_went_with_its_connection_is_taken_again_at_once() -> None:
+    scene = Scene()
+    await scene.dispatcher.run_once()
+    jobs = await scene.submit(2)
+
+    scene.lead.has_broken = True
+    await scene.dispatcher.run_once()
+
+    assert scene.offered() == ids(jobs)
+
+
 async def test_who_finds_the_checkpoint_moved_begins_anew() -> None:
     scene = Scene()
     jobs = await scene.submit(2)
