@@ -84,10 +84,10 @@ def answers(yard: Yard, server: str) -> bool:
 
 def told(what: str, rescues: list[Rescue]) -> str:
     """What a drill prints."""
-    times = " ".join(f"{each.seconds:.1f}" for each in rescues)
-    away = max(each.away_seconds for each in rescues)
+    times = " ".join(f"{each.seconds:.1f}({each.away_seconds:.1f})" for each in rescues)
     worst = max(each.seconds for each in rescues)
-    return f"rescue {what}: worst {worst:.1f} s of {times} (server away {away:.1f} s at most)"
+    less = max(each.seconds - each.away_seconds for each in rescues)
+    return f"rescue {what}: worst {worst:.1f} s, {less:.1f} s but for absences, of {times}"
 
 
 def test_a_killed_workers_job_runs_again_within_15_seconds(
