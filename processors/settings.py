@@ -84,7 +84,7 @@ class DispatcherSettings(Fragment):
 class ClockSettings(LeaseSettings):
     """How often the clock looks, and how much it does at a time."""
 
-    sweep_seconds: float = Field(default=1.0, gt=0, le=60, description="Between two looks.")
+    sweep_seconds: float = Field(default=0.5, gt=0, le=60, description="Between two looks.")
     worker_reconnect_seconds: float = Field(
         default=2.0,
         gt=0,

@@ -18,7 +18,7 @@ RESCUE_SECONDS_MAX = 15.0
 LEASE_SECONDS = 12.0
 LONG_JOB_SECONDS = 5 * LEASE_SECONDS
 
-pytestmark = [pytest.mark.drill, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(1_500)]
 
 
 def started(yard: Yard, job_id: str) -> int:
@@ -100,21 +100,23 @@ def test_a_killed_workers_job_runs_again_within_15_seconds(
     assert max(each.seconds for each in rescues) < RESCUE_SECONDS_MAX
 
 
-@pytest.mark.parametrize("server", ["postgres", "nats"])
-def test_a_killed_workers_job_is_rescued_also_when_a_server_restarts_meanwhile(
-    platform_factory: PlatformFactory, server: str
+def test_a_killed_workers_job_is_rescued_in_time_also_when_a_server_restarts_meanwhile(
+    platform_factory: PlatformFactory,
 ) -> None:
-    """The restart comes at any moment from the kill to just before the silence is long enough.
+    """The restart comes at any moment from the kill to just before the lease is over.
 
-    While PostgreSQL is away no clock can tell silence from absence: only that time may be added.
+    The servers take turns: one that is killed too often is started again only after a pause.
     """
+    rescues: dict[str, list[Rescue]] = {"postgres": [], "nats": []}
     with yard_of(platform_factory()) as yard:
-        rescues = [rescue(yard, server, LEASE_SECONDS * n / KILLS) for n in range(KILLS)]
+        for number in range(KILLS):
+            for server, of_server in rescues.items():
+                of_server.append(rescue(yard, server, LEASE_SECONDS * number / KILLS))
 
-    print(told(f"while {server} restarts", rescues))  # noqa: T201
-    for each in rescues:
-        added = each.away_seconds if server == "postgres" else 0.0
-        assert each.seconds - added < RESCUE_SECONDS_MAX
+    for server, of_server in rescues.items():
+        print(told(f"while {server} restarts", of_server))  # noqa: T201
+    worst = max(each.seconds for of_server in rescues.values() for each in of_server)
+    assert worst < RESCUE_SECONDS_MAX
 
 
 def test_a_long_job_is_not_run_again_through_restarts_of_its_servers(
