@@ -105,7 +105,8 @@ def test_a_killed_workers_job_is_rescued_in_time_also_when_a_server_restarts_mea
 ) -> None:
     """The restart comes at any moment from the kill to just before the lease is over.
 
-    The servers take turns: one that is killed too often is started again only after a pause.
+    The servers take turns: one that is killed too often is started again only after a pause. While
+    PostgreSQL is away nobody can tell silence from absence, so that time alone may be added.
     """
     rescues: dict[str, list[Rescue]] = {"postgres": [], "nats": []}
     with yard_of(platform_factory()) as yard:
@@ -115,8 +116,9 @@ def test_a_killed_workers_job_is_rescued_in_time_also_when_a_server_restarts_mea
 
     for server, of_server in rescues.items():
         print(told(f"while {server} restarts", of_server))  # noqa: T201
-    worst = max(each.seconds for of_server in rescues.values() for each in of_server)
-    assert worst < RESCUE_SECONDS_MAX
+    assert max(each.seconds for each in rescues["nats"]) < RESCUE_SECONDS_MAX
+    watched = [each.seconds - each.away_seconds for each in rescues["postgres"]]
+    assert max(watched) < RESCUE_SECONDS_MAX
 
 
 def test_a_long_job_is_not_run_again_through_restarts_of_its_servers(
