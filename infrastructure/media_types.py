@@ -1,7 +1,8 @@
 """Says what a file is by its first bytes, never by its name.
 
 libmagic decides; for what it only calls text, four rules look closer, in this order:
-- JSON: one whole JSON object or array, or, where the file goes on, a start that only JSON has;
+- JSON: one whole JSON object or array, or, where the file goes on, a start that is one when what
+  it has opened is closed;
 - NDJSON: two lines or more, each a JSON object or array;
 - TSV and CSV: two lines or more that all have the same number of fields, at least two, for a tab,
   comma, semicolon or bar as the separator, quoted fields minded;
@@ -49,7 +50,10 @@ _SEPARATORS = (("\t", TSV), (",", CSV), (";", CSV), ("|", CSV))
 _RECORDINGS = ((b"caff", "audio/x-caf"), (b"wvpk", "audio/x-wavpack"))
 _MPEG_TS_STEP, _MPEG_TS_PACKETS = 188, 3
 _OFFICE = ((b"xl/", XLSX), (b"word/", DOCX), (b"ppt/", PPTX))
-_JSON_START = re.compile(r'\s*(?:\{\s*(?:"|\}\s*\Z)|\[\s*(?:["{\[\]0-9-]|true|false|null))')
+_STRING = r'"(?:[^"\\\x00-\x1f]|\\.)*(?:"|\\?\Z)'
+_SIMPLE = r"-?[0-9][0-9.eE+-]*|-|[a-z]{0,5}"
+_JSON_TOKEN = re.compile(rf"{_STRING}|[\[\]{{}},]")
+_CUT_VALUE = re.compile(rf"\s*(?:{_STRING}\s*(?::\s*(?:{_STRING}|{_SIMPLE}))?|{_SIMPLE})\s*\Z")
 
 
 class LibmagicMissing(Exception):
@@ -156,7 +160,36 @@ def _decoded(head: bytes) -> str:
 def _is_json(text: str, is_whole: bool) -> bool:
     if is_whole:
         return _parses(text)
-    return _JSON_START.match(text) is not None and not _parses(text.split("\n", 1)[0])
+    return _begins_json(text)
+
+
+def _begins_json(text: str) -> bool:
+    """Whether a text that goes on is one object or array as far as it goes.
+
+    A letter or a wiki page may begin with brackets too: what is whole of the text is closed and
+    parsed, and what was cut has to be the beginning of a value.
+    """
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    closers, whole, missing = "", 0, ""
+    for token in _JSON_TOKEN.finditer(text):
+        match token[0]:
+            case "{" | "[" as opening:
+                closers = ("}" if opening == "{" else "]") + closers
+            case "}" | "]" as closing:
+                if not closers.startswith(closing):
+                    return False
+                closers = closers[1:]
+            case ",":
+                whole, missing = token.start(), closers
+                continue
+            case _:
+                continue
+        if not closers and text[token.end() :].strip():
+            return False
+        whole, missing = token.end(), closers
+    rest = text[whole:].lstrip().removeprefix(",")
+    return _CUT_VALUE.match(rest) is not None and _parses(text[:whole] + missing)
 
 
 def _parses(text: str) -> bool:

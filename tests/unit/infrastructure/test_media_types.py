@@ -2,13 +2,14 @@
 
 import gzip
 import io
+import json
 import subprocess
 import sys
 import zipfile
 
 import pytest
 import xlsxwriter
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -73,6 +74,14 @@ SAMPLES = [
     (b'{"a": 1}\n{"a": 2}\n', "application/x-ndjson"),
     (b'{"a": 1}\n' * 5_000, "application/x-ndjson"),
     (b"{not json}\n", "text/plain"),
+    (b"[[Home]] is where it begins.\n" + b"And it goes on, and on.\n" * 500, "text/plain"),
+    (b"[[a, b]\n" + b"[c](https://example.org) [[d]] \n" * 500, "text/plain"),
+    (b'["Yes", she said, "and no"]\n' + b"words \n" * 2_000, "text/plain"),
+    (b'{"a": 1} and more.\n' + b"words \n" * 2_000, "text/plain"),
+    (b"[[" + b"1, " * 5_000, "application/json"),
+    (b'["' + b"a, [b] {c " * 2_000 + b'"]', "application/json"),
+    (b'{"a": "' + b'\\"' * 5_000, "application/json"),
+    (b'{"a": {"b": [true, ' + b"false, " * 2_000, "application/json"),
     ((b"G" + bytes(187)) * 3, "video/mp2t"),
     ((b"G" + bytes(187)) * 2, "application/octet-stream"),
     (b"caff\x00\x01\x00\x00desc" + bytes(32), "audio/x-caf"),
@@ -99,6 +108,26 @@ def test_any_bytes_have_a_type(content: bytes) -> None:
 @given(st.text(max_size=2_000))
 def test_any_text_has_a_type(text: str) -> None:
     assert _shared().of(text.encode(errors="replace")).count("/") == 1
+
+
+# What libmagic calls text at all.
+WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | WORDS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=50)
+@given(st.lists(VALUES, min_size=1), st.integers(0, 30), st.sampled_from([None, 2]))
+def test_json_is_json_wherever_it_is_cut(
+    values: list[object], blanks: int, indent: int | None
+) -> None:
+    times = SNIFF_BYTES // len(json.dumps(values)) + 1
+    text = json.dumps(values * times, indent=indent)
+
+    assert _shared().of(b" " * blanks + text.encode()) == "application/json"
 
 
 def _shared() -> MediaTypes:
