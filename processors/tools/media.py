@@ -104,6 +104,13 @@ class Recording:
 
 async def probed(input_data: ToolInput) -> Recording:
     """Read the header of the one file and check what it promises."""
+    recording = await header_of(input_data)
+    _check(recording)
+    return recording
+
+
+async def header_of(input_data: ToolInput) -> Recording:
+    """What the header of the one file says, whatever it promises."""
     path = input_data.files[0].path
     _refuse_playlist(path)
     lines: list[str] = []
@@ -119,9 +126,7 @@ async def probed(input_data: ToolInput) -> Recording:
     except ProgramFailed as error:
         if "At least one output file" not in error.printed:
             raise explained(error) from None
-    recording = Recording(_duration(lines), tuple(_streams(lines)))
-    _check(recording)
-    return recording
+    return Recording(_duration(lines), tuple(_streams(lines)))
 
 
 async def converted(

@@ -113,6 +113,13 @@ async def test_a_tool_for_films_works_behind_all_walls(
     assert made.peak_rss_bytes < installed().get(tool).limits.memory_bytes
 
 
+@pytest.mark.skipif(not has_ffmpeg(), reason="the extra media is not installed")
+async def test_a_matroska_is_told_behind_all_walls(sandbox: Sandbox, tmp_path: Path) -> None:
+    made = await outcome(sandbox, tmp_path, "media-info", (film("webm"), "video/webm", {}))
+
+    assert b'"vp8"' in made.outputs[0].path.read_bytes()
+
+
 @pytest.mark.parametrize("tool", list(BAD))
 async def test_a_bad_file_is_refused_from_behind_the_walls(
     sandbox: Sandbox, tmp_path: Path, tool: str

@@ -3,14 +3,20 @@
 import io
 import json
 import struct
+import subprocess
+import tempfile
 import wave
+from pathlib import Path
 from typing import Any
 
 import pysubs2
 import pytest
 
-from processors.tools import subtitles
+from processors.tools import media_info, subtitles
+from processors.tools.base import Program
+from processors.tools.programs import FFMPEG, path_of
 from tests.factories import files
+from tests.factories.media import film, has_ffmpeg
 from tests.unit.processors.tools.workbench import Given, Made, made, refused
 
 SRT = """1
@@ -190,3 +196,58 @@ async def test_a_sound_is_described_in_words() -> None:
 )
 async def test_what_is_no_sound_is_refused(code: str, content: bytes) -> None:
     assert (await refused("media-info", wav(content))).code == code
+
+
+NEEDS_FFMPEG = pytest.mark.skipif(not has_ffmpeg(), reason="the extra media is not installed")
+MATROSKA = media_info.MATROSKA_MARK + bytes(300)
+
+
+def with_duration(content: bytes, container: str) -> bytes:
+    """The same in a file that was written to its end: only then its header says how long it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film"
+        command = [str(path_of(FFMPEG)), "-v", "error", "-i", "pipe:0", "-c", "copy"]
+        subprocess.run([*command, "-f", container, path], input=content, check=True)
+        return path.read_bytes()
+
+
+def webm(content: bytes) -> Given:
+    return Given(content, "talk.webm", "video/webm")
+
+
+@NEEDS_FFMPEG
+@pytest.mark.parametrize(
+    ("container", "codecs"), [("webm", ["vp8", "opus"]), ("matroska", ["h264", "aac"])]
+)
+async def test_the_streams_of_a_matroska_are_told(container: str, codecs: list[str]) -> None:
+    result = await made("media-info", webm(with_duration(film(container), container)))
+
+    told = json.loads(result.text)
+    assert told["duration_seconds"] == pytest.approx(1.0, abs=0.1)
+    assert told["bitrate_kbps"] > 1
+    assert [stream["codec"] for stream in told["streams"]] == codecs
+    picture = told["streams"][0]
+    assert (picture["width"], picture["height"], picture["frames_per_second"]) == (64, 48, 10)
+
+
+@NEEDS_FFMPEG
+async def test_the_streams_of_a_matroska_are_told_in_words() -> None:
+    result = await made("media-info", webm(film("webm")), output_format="text")
+
+    assert "streams:          video vp8 64 48 10.0, audio opus\n" in result.text
+
+
+@NEEDS_FFMPEG
+async def test_a_matroska_without_anything_in_it_is_damaged() -> None:
+    assert (await refused("media-info", webm(MATROSKA))).code == "CORRUPT_FILE"
+
+
+async def test_without_its_extra_a_matroska_is_refused_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(media_info, "FFMPEG", Program("none", "no_such_package", "none"))
+
+    error = await refused("media-info", webm(MATROSKA))
+
+    assert error.code == "NOT_INSTALLED"
+    assert "magictoolbox[media]" in error.message
