@@ -34,6 +34,13 @@ class MetadataStripperOptions(ToolOptions):
         description="Without it, colours of a camera or a printer may look different.",
         examples=[False],
     )
+    active_content: Literal["keep", "remove"] = option(
+        "keep",
+        title="Scripts and files in a PDF",
+        description="Keep them, and say that they are there, or take them out: scripts, actions"
+        " that start programs or send a form, embedded files and films, and forms in XML.",
+        examples=["remove"],
+    )
 
 
 class MetadataStripper(BaseTool[MetadataStripperOptions]):
@@ -41,13 +48,13 @@ class MetadataStripper(BaseTool[MetadataStripperOptions]):
 
     name = "metadata-stripper"
     description = "Takes place, camera, author, comments and thumbnails out of pictures and PDFs."
-    version = "1.0.0"
+    version = "1.1.0"
     input_formats: ClassVar[list[str]] = [*OUTPUT_FORMATS, "image/heif"]
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
     # As for every tool that decodes a whole picture: a damaged one is found out.
     limits = ToolLimits(memory_bytes=2048 * MIB)
     group = "images"
-    modules = ("PIL", "pikepdf", "processors.tools.stripping")
+    modules = ("PIL", "pikepdf", "processors.tools.stripping", "processors.tools.pdf_active")
     compares_with = (
         Comparison(
             "ExifTool",
@@ -71,7 +78,7 @@ class MetadataStripper(BaseTool[MetadataStripperOptions]):
         with input_data.files[0].path.open("rb") as stream:
             is_document = stream.read(5) == b"%PDF-"
         return (
-            stripped_document(input_data)
+            stripped_document(input_data, options)
             if is_document or input_data.files[0].media_type == PDF
             else stripped(input_data, options)
         )

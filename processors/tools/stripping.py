@@ -3,6 +3,7 @@
 Importing this imports Pillow and pikepdf, so tools do it when they run.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from processors.tools.base import (
 from processors.tools.filenames import output_name
 from processors.tools.metadata_stripper import OUTPUT_FORMATS, MetadataStripperOptions
 from processors.tools.parsing import parsing
+from processors.tools.pdf_active import has_active, remove_active
 from processors.tools.pdf_documents import document_of, rewriting_losses, saved
 from processors.tools.picture_formats import BY_ENCODER, FORMATS, PictureFormat
 from processors.tools.picture_parts import BARE, bare_exif, bare_jpeg, is_lossless_webp
@@ -138,17 +140,25 @@ def _settings(source: Image.Image, kind: PictureFormat, read_from: Path) -> dict
     return {}
 
 
-def stripped_document(input_data: ToolInput) -> ToolResult:
+def stripped_document(input_data: ToolInput, options: MetadataStripperOptions) -> ToolResult:
     """The first input, a PDF, without what is about it; its pictures are stripped as well."""
     with document_of(input_data) as document:
-        notes = tuple(rewriting_losses(document))
+        notes = [*rewriting_losses(document), *_active_content(document, options)]
         if "/Info" in document.trailer:
             del document.trailer["/Info"]
         for thing in document.objects:
             if isinstance(thing, pikepdf.Dictionary | pikepdf.Stream):
                 _strip_object(thing)
         document.remove_unreferenced_resources()
-        return ToolResult((saved(document, input_data),), notes)
+        return ToolResult((saved(document, input_data),), tuple(notes))
+
+
+def _active_content(document: pikepdf.Pdf, options: MetadataStripperOptions) -> Iterator[str]:
+    if options.active_content == "remove":
+        if remove_active(document):
+            yield "Scripts, actions or files were taken out."
+    elif has_active(document):
+        yield "The document still holds scripts, actions or files; `active_content` removes them."
 
 
 def _strip_object(thing: pikepdf.Dictionary | pikepdf.Stream) -> None:
