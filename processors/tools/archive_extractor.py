@@ -52,7 +52,7 @@ class ArchiveExtractor(BaseTool[ArchiveExtractorOptions]):
     description = (
         "Takes the files out of a ZIP, 7z or tar archive, or out of gzip, bzip2, xz, zstd."
     )
-    version = "1.0.0"
+    version = "1.1.0"
     group = "archives"
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
@@ -67,6 +67,9 @@ class ArchiveExtractor(BaseTool[ArchiveExtractorOptions]):
                 "Bombs are ended by the bytes that come out; 7z unpacks until the disk is full.",
                 "Folders become part of the names, because outputs have no folders.",
                 "Empty files are left out and counted.",
+                "Neither scans what comes out for viruses. Where a scanner is set up, it looked"
+                " into the archive when that was sent; into encrypted files it cannot look, and"
+                " they are counted.",
             ),
         ),
     )
@@ -90,7 +93,7 @@ class _Extraction:
         self._pattern = pattern
         self._outputs: list[OutputFile] = []
         self._taken: set[str] = set()
-        self._empty = self._renamed = 0
+        self._empty = self._renamed = self._encrypted = 0
 
     def take(self, entry: Entry, content: IO[bytes]) -> None:
         """Write one file, if it is wanted."""
@@ -113,6 +116,7 @@ class _Extraction:
                 stream.write(block)
         name = self._name(path_inside)
         kind = media_type_of(name)
+        self._encrypted += entry.is_encrypted
         fits = has_signature(head[:HEAD_BYTES], kind)
         self._outputs.append(OutputFile(name, path, kind if fits else OCTETS))
         self._input.progress(0.5, f"{len(self._outputs)} files")
@@ -134,4 +138,8 @@ class _Extraction:
             notes.append(f"Files that are empty and were left out: {self._empty}.")
         if self._renamed:
             notes.append(f"Files whose folder or name had to change: {self._renamed}.")
+        if self._encrypted:
+            notes.append(
+                f"Files that were encrypted, so that no virus scanner saw them: {self._encrypted}."
+            )
         return ToolResult(tuple(self._outputs), tuple(notes))
