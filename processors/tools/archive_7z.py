@@ -20,6 +20,7 @@ from processors.tools.archives import (
     check_entry,
 )
 from processors.tools.base import (
+    MIB,
     CorruptFile,
     PasswordRequired,
     ToolProcessingError,
@@ -28,6 +29,9 @@ from processors.tools.base import (
 )
 
 PART_PREFIX = "unpacked-"
+BLOCK_BYTES = 4 * MIB
+# It asks how much memory the machine has for what it unpacks at a time, and a run may not look.
+py7zr.py7zr.get_memory_limit = lambda: BLOCK_BYTES  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -120,6 +120,20 @@ async def test_a_matroska_is_told_behind_all_walls(sandbox: Sandbox, tmp_path: P
     assert b'"vp8"' in made.outputs[0].path.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["things.7z", "things.tar.zst"])
+async def test_what_was_packed_comes_out_again(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
+    there, back = tmp_path / "there", tmp_path / "back"
+    for folder in (there, back):
+        folder.mkdir()
+    options = {"output_format": name.removeprefix("things.")}
+    packed = await outcome(sandbox, there, "archive-creator", (b"hello", "text/plain", options))
+
+    content = packed.outputs[0].path.read_bytes()
+    made = await outcome(sandbox, back, "archive-extractor", (content, OCTETS, {}))
+
+    assert made.outputs[0].path.read_bytes() == b"hello"
+
+
 @pytest.mark.parametrize("tool", list(BAD))
 async def test_a_bad_file_is_refused_from_behind_the_walls(
     sandbox: Sandbox, tmp_path: Path, tool: str
