@@ -206,6 +206,18 @@ class BulkPage(View):
     next_cursor: str | None = Field(description="For the next page; null on the last one.")
 
 
+class ToolRetryView(View):
+    """How patient the platform is with a tool's transient failures."""
+
+    first_seconds: float = Field(description="The wait before the second attempt.")
+    factor: float = Field(description="How much longer each further wait is.")
+    cap_seconds: float = Field(description="No wait is longer.")
+    jitter: float = Field(description="Waits differ by this part of them, up or down.")
+    budget_seconds: float | None = Field(
+        description="No attempt begins later after the first one; null: there is no such end."
+    )
+
+
 class ToolView(View):
     """A tool that workers offer."""
 
@@ -221,6 +233,12 @@ class ToolView(View):
     timeout_seconds: float
     available: bool
     unavailable_reason: str | None
+    cacheable: bool = Field(
+        description="Whether the same files and options may get an earlier result."
+    )
+    retry: ToolRetryView | None = Field(
+        description="Null where the tables do not have it yet; `attempts_max` goes with it."
+    )
     links: dict[str, str]
 
 

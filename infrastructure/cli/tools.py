@@ -32,8 +32,14 @@ def list_tools(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         show_json(tools)
         return
     show_table(
-        ("TOOL", "AVAILABLE", "WHAT IT DOES"),
-        ((tool["name"], tool["available"], tool["description"]) for tool in tools),
+        ("TOOL", "AVAILABLE", "CACHED", "ATTEMPTS", "WHAT IT DOES"),
+        (
+            (
+                *(tool["name"], tool["available"], tool["cacheable"], tool["attempts_max"]),
+                tool["description"],
+            )
+            for tool in tools
+        ),
     )
 
 
@@ -57,6 +63,8 @@ def show_tool(
             "takes": found["input_formats"],
             "makes": found["output_formats"],
             "files": f"{found['inputs_min']} to {found['inputs_max']}",
+            "results": "used again" if found["cacheable"] else "made anew each time",
+            "attempts": _patience(found),
             "unavailable": found["unavailable_reason"],
         }
     )
@@ -64,6 +72,19 @@ def show_tool(
     if properties:
         rows = (_option(name, schema) for name, schema in properties.items())
         show_table(("OPTION", "KIND", "DEFAULT", "MEANING"), rows)
+
+
+def _patience(tool: dict[str, Any]) -> str:
+    """How many attempts there are, and when."""
+    text, retry = f"up to {tool['attempts_max']}", tool["retry"]
+    if retry is None:
+        return text
+    text += (
+        f", after {retry['first_seconds']:g} s, then {retry['factor']:g} times as long each time"
+    )
+    text += f", at most {retry['cap_seconds']:g} s"
+    budget = retry["budget_seconds"]
+    return text if budget is None else f"{text}; none begins after {budget:g} s"
 
 
 def _option(name: str, schema: dict[str, Any]) -> tuple[object, ...]:

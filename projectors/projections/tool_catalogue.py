@@ -1,7 +1,7 @@
 """Projects the tools that workers offer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,6 +10,7 @@ import orjson
 from events.contracts import tool as facts
 from events.contracts.envelope import RecordedRow
 from events.contracts.fact import AnyFact
+from events.domain.retry_policy import RetryPolicy
 from projectors.projections.job import JobRow
 from projectors.read_models.tool_catalogue import tool_catalogue
 from projectors.rows import KeyedRows, RowsChanged
@@ -35,6 +36,8 @@ class ToolRow:
     available: bool
     unavailable_reason: str | None
     position: int
+    cacheable: bool
+    retry: str | None
 
 
 CHANGING: Final = (
@@ -50,6 +53,8 @@ CHANGING: Final = (
     "available",
     "unavailable_reason",
     "position",
+    "cacheable",
+    "retry",
 )
 
 
@@ -57,7 +62,7 @@ class ToolCatalogue:
     """Keeps the latest offer of each tool."""
 
     name: Final = "tool_catalogue"
-    version: Final = 1
+    version: Final = 2
 
     def __init__(self) -> None:
         self.rows: KeyedRows[ToolRow] = KeyedRows(tool_catalogue, "tool_id", ToolRow, CHANGING)
@@ -90,6 +95,8 @@ def _introduced(rows: KeyedRows[ToolRow], fact: facts.ToolIntroduced, position: 
         available=False,
         unavailable_reason=NEVER_OFFERED,
         position=position,
+        cacheable=False,
+        retry=None,
     )
     rows.add(fact.originator_id, row)
 
@@ -110,7 +117,16 @@ def _offered(rows: KeyedRows[ToolRow], fact: facts.ToolOffered, position: int) -
     row.available = fact.available
     row.unavailable_reason = fact.unavailable_reason
     row.position = position
+    row.cacheable = fact.cacheable
+    row.retry = _policy(fact)
     rows.change(fact.originator_id, row)
+
+
+def _policy(fact: facts.ToolOffered) -> str:
+    """The policy as it works, with what is the same for all tools."""
+    policy = asdict(RetryPolicy.of(fact.attempts_max, fact.retry))
+    del policy["attempts_max"]
+    return orjson.dumps(policy).decode()
 
 
 FOLDS: Final[dict[type[AnyFact], Callable[[KeyedRows[ToolRow], Any, int], None]]] = {

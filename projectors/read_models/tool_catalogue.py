@@ -33,7 +33,12 @@ tool_catalogue = Table(
     Column("available", Boolean, nullable=False),
     Column("unavailable_reason", Text),
     Column("position", BigInteger, nullable=False),
+    Column("cacheable", Boolean, nullable=False),
+    Column("retry", JSONB),
     PrimaryKeyConstraint("name", name="tool_catalogue_pkey"),
     Index("tool_catalogue_tool_id", "tool_id", unique=True),
 )
-"""A tool that was introduced but never offered is there, unavailable, with an empty version."""
+"""A tool that was introduced but never offered is there, unavailable, with an empty version.
+
+`retry` is the whole policy but for the number of attempts; null until the tool was offered.
+"""

@@ -29,6 +29,8 @@ class ToolRow:
     timeout_seconds: float
     available: bool
     unavailable_reason: str | None
+    cacheable: bool
+    retry: dict[str, Any] | None
 
 
 _COLUMNS: Final = tuple(tool_catalogue.c[field.name] for field in fields(ToolRow))

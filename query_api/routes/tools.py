@@ -14,7 +14,7 @@ from query_api.queries.tools import ToolRow
 from query_api.rendering import Rendered, reads
 from query_api.resources import Resources, WithResources
 from query_api.routes.parameters import MinPosition
-from query_api.views import ToolPage, ToolView
+from query_api.views import ToolPage, ToolRetryView, ToolView
 from query_api.waiting import read_at_least
 
 CACHE_CONTROL: Final = "private, max-age=10, must-revalidate"
@@ -75,5 +75,7 @@ def _view(row: ToolRow, links: Links) -> ToolView:
         timeout_seconds=row.timeout_seconds,
         available=row.available,
         unavailable_reason=row.unavailable_reason,
+        cacheable=row.cacheable,
+        retry=None if row.retry is None else ToolRetryView(**row.retry),
         links=links.tool(row.name),
     )

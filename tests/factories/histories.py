@@ -131,6 +131,8 @@ class Histories:
             offer = Offer(
                 *(version, "Does it.", ["image/*"], ["image/webp"], 1, 3),
                 *({"type": "object", "title": f"v{version}"}, 5, 60.0),
+                cacheable=version == "2",
+                retry={"factor": 3.0} if version == "2" else None,
             )
             tool.offer(offer, self.origin("platform"))
         return facts_of(tool)

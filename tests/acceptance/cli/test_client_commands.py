@@ -233,6 +233,8 @@ def test_the_tools_are_shown_with_their_options(run: Run) -> None:
 
     assert "image-converter" in listed.stdout
     assert "output_format" in shown.stdout
+    assert "used again" in shown.stdout
+    assert "up to 5, after 2 s, then 2 times as long each time, at most 600 s" in shown.stdout
 
 
 @pytest.mark.parametrize("command", [("jobs", "show", "../tools"), ("tools", "show", "nothing")])

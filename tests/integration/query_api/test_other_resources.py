@@ -92,6 +92,8 @@ async def test_the_catalogue_shows_what_workers_offer(
     ]
     assert tools[0]["unavailable_reason"] == "not installed: libheif"
     assert tools[1]["options_schema"] == OPTIONS_SCHEMA
+    assert [tool["cacheable"] for tool in tools] == [False, True]
+    assert (tools[1]["retry"]["first_seconds"], tools[1]["retry"]["budget_seconds"]) == (2.0, 90.0)
     assert tools[1]["links"]["process"] == f"{COMMAND_URL}/api/v1/tools/image-resizer/process"
     assert answer.headers["X-Applied-Position"] == str(position)
     assert answer.headers["Cache-Control"].startswith("private")

@@ -120,6 +120,20 @@ def test_the_catalogue_shows_the_latest_offer() -> None:
     assert offered["position"] == 3
 
 
+def test_the_catalogue_shows_whether_results_are_kept_and_the_whole_retry_policy() -> None:
+    facts = Histories().tool("checksum")
+
+    (introduced,), (first,), (offered,) = (
+        given(facts[:count])["tool_catalogue"] for count in (1, 2, 3)
+    )
+
+    plain = {"first_seconds": 2.0, "factor": 2.0, "cap_seconds": 600.0, "jitter": 0.5}
+    plain |= {"budget_seconds": None}
+    assert (introduced["cacheable"], introduced["retry"]) == (False, None)
+    assert (first["cacheable"], orjson.loads(first["retry"])) == (False, plain)
+    assert (offered["cacheable"], orjson.loads(offered["retry"])) == (True, plain | {"factor": 3.0})
+
+
 def test_a_schedule_shows_what_came_of_it() -> None:
     template = Template("no-op", SealedText("s1.secret-options"))
     plan = Plan("*/10 * * * *", "Europe/Vienna")

@@ -13,7 +13,9 @@ from projectors.rows import KeyedRows, Sums
 
 def tool(name: str) -> ToolRow:
     """One row."""
-    return ToolRow(name, uuid4(), "1", "", "[]", "[]", 1, 1, "{}", 1, 1.0, True, None, 1)
+    return ToolRow(
+        name, uuid4(), "1", "", "[]", "[]", 1, 1, "{}", 1, 1.0, True, None, 1, False, None
+    )
 
 
 def keyed() -> KeyedRows[ToolRow]:
