@@ -1,12 +1,13 @@
 """Makes the view of a job from its row: opens what is sealed, and says where things are."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from events.contracts.values import JobStatus
 from events.store.sealing import Seal
 from query_api.links import Links
+from query_api.output_zip import fits
 from query_api.queries.jobs import JobRow
 from query_api.sealed import SealedText
 from query_api.views import (
@@ -50,6 +51,7 @@ def job_detail_view(
 def _fields(
     row: JobRow, text: SealedText, progress: ProgressView | None, links: Links
 ) -> dict[str, Any]:
+    outputs = [_output_view(row, file, text, links) for file in row.outputs]
     return {
         "job_id": row.job_id,
         "tool": row.tool,
@@ -64,7 +66,7 @@ def _fields(
         "progress": progress,
         "labels": text.labels(row.labels),
         "inputs": [file_view(file, text) for file in row.inputs],
-        "outputs": [_output_view(row, file, text, links) for file in row.outputs],
+        "outputs": outputs,
         "error": _error_view(row, text),
         "request_id": row.correlation_id,
         "created_at": row.created_at,
@@ -81,8 +83,15 @@ def _fields(
         "reused_from": row.reused_from,
         "version": row.version,
         "position": row.position,
-        "links": links.job(row.job_id, row.status),
+        "links": links.job(row.job_id, row.status) | _zip_link(row, outputs, links),
     }
+
+
+def _zip_link(row: JobRow, outputs: Sequence[OutputView], links: Links) -> dict[str, str]:
+    """Where all outputs are one file, if there are any and each can still be had."""
+    if not outputs or not all(output.url for output in outputs) or not fits(row.outputs):
+        return {}
+    return {"outputs_zip": links.outputs_zip(row.job_id)}
 
 
 def file_view(file: dict[str, Any], text: SealedText) -> FileView:

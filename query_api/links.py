@@ -80,6 +80,10 @@ class Links:
             links["retry"] = f"{self.command_url}{path}/retry"
         return links
 
+    def outputs_zip(self, job_id: UUID) -> str:
+        """The bytes of all outputs as one file."""
+        return f"{self.seen_job(job_id)}/outputs.zip"
+
     def output(self, job_id: UUID, name: str) -> str:
         """The bytes of one output."""
         return f"{self.query_url}{PREFIX}/jobs/{job_id}/outputs/{quote(name, safe='')}"

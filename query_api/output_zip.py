@@ -36,9 +36,14 @@ class TooLarge(Exception):
     """The outputs are too many or too large for one archive."""
 
 
+def fits(files: Sequence[dict[str, Any]]) -> bool:
+    """Whether they may be one archive."""
+    return len(files) <= FILES_MAX and sum(file["size_bytes"] for file in files) <= BYTES_MAX
+
+
 def entries_of(files: Sequence[dict[str, Any]], names: Sequence[str]) -> list[Entry]:
     """The archive's files, each under a name of its own; raises TooLarge."""
-    if len(files) > FILES_MAX or sum(file["size_bytes"] for file in files) > BYTES_MAX:
+    if not fits(files):
         raise TooLarge
     return [
         Entry(name, file["blob_key"], file["size_bytes"], file["sha256"])

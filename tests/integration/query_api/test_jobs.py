@@ -46,6 +46,7 @@ async def test_a_job_is_shown_with_everything_that_was_said_of_it(
         "events": f"{QUERY_URL}/api/v1/jobs/{job_id}/events",
         "report": f"{QUERY_URL}/api/v1/jobs/{job_id}/report",
         "stream": f"{QUERY_URL}/api/v1/jobs/{job_id}/stream",
+        "outputs_zip": f"{QUERY_URL}/api/v1/jobs/{job_id}/outputs.zip",
     }
 
 

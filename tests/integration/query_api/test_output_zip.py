@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from query_api import output_zip
-from query_api.output_zip import TooLarge, entries_of
+from query_api.output_zip import TooLarge, entries_of, fits
 from tests.fixtures.query_api import AuthHeaders, World
 
 LARGE = bytes(range(256)) * 20_000
@@ -78,6 +78,9 @@ async def test_without_outputs_there_is_no_archive(
         answer = await query_client.get(f"/jobs/{job_id}/outputs.zip", headers=headers)
         return answer.status_code, answer.json()["code"]
 
+    for job_id in (running, failed, expired, erased):
+        job = (await query_client.get(f"/jobs/{job_id}", headers=headers)).json()
+        assert "outputs_zip" not in job["links"]
     assert await told(running) == (409, "RESULT_NOT_READY")
     assert await told(failed) == (404, "OUTPUT_NOT_FOUND")
     assert await told(erased) == (404, "OUTPUT_NOT_FOUND")
@@ -95,3 +98,4 @@ def test_an_archive_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     for files in ([file] * 3, [file, {**file, "size_bytes": 7}]):
         with pytest.raises(TooLarge):
             entries_of(files, ["x"] * len(files))
+        assert not fits(files)
