@@ -12,7 +12,7 @@ from uuid import UUID
 from events.contracts.tool import tool_id
 from events.contracts.values import FileRef, Origin, SealedText
 from events.contracts.workflow import step_job_id
-from events.domain.errors import NotFound
+from events.domain.errors import NotFound, WorkflowTooLarge
 from events.domain.job import Job, JobRequest
 from events.domain.tool import INPUT_BYTES_MAX, Offer, Tool
 from events.domain.workflow import Workflow
@@ -88,6 +88,8 @@ class JobMaker:
         if plan.for_each is not None:
             outputs = await self._outputs(workflow, plan.for_each)
             inputs = [[output, *every_job] for output in outputs]
+        if len(inputs) > workflow.room:
+            raise StepRefused(WorkflowTooLarge.code)
         _check(offer, inputs)
         kept = workflow.kept(plan.id, len(inputs))
         if None not in kept:

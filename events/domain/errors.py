@@ -158,6 +158,12 @@ class StepNotReady(DomainError):
     code = "STEP_NOT_READY"
 
 
+class WorkflowTooLarge(DomainError):
+    """With the jobs of this step the workflow has too many."""
+
+    code = "WORKFLOW_TOO_LARGE"
+
+
 class WorkflowIsFinal(DomainError):
     """The workflow has already ended."""
 

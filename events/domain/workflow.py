@@ -20,8 +20,9 @@ from events.domain.errors import (
     StepNotReady,
     WorkflowIsFinal,
     WorkflowIsNotFinal,
+    WorkflowTooLarge,
 )
-from events.domain.workflow_plan import Policy, StepPlan, Verdict, in_order
+from events.domain.workflow_plan import WORKFLOW_JOBS_MAX, Policy, StepPlan, Verdict, in_order
 
 JOBS_FAILED: Final = "JOBS_FAILED"
 """Code of a step of which not enough jobs have succeeded."""
@@ -126,6 +127,8 @@ class Workflow(Aggregate):
     def start_step(self, step: str, jobs: int, origin: Origin) -> list[UUID]:
         """Start a step that is ready, with so many jobs; returns the ids of those to be made."""
         self._must_be_ready(step)
+        if jobs > self.room:
+            raise WorkflowTooLarge(step=step, jobs_max=WORKFLOW_JOBS_MAX)
         kept = self.kept(step, jobs)
         made = [facts.step_job_id(self.id, step, self.round, index) for index in range(jobs)]
         self.trigger_event(
@@ -140,6 +143,11 @@ class Workflow(Aggregate):
             self._end_step(step, {}, origin)
             self._settle(origin)
         return [new for old, new in zip(kept, made, strict=True) if old is None]
+
+    @property
+    def room(self) -> int:
+        """How many jobs it may still have."""
+        return WORKFLOW_JOBS_MAX - sum(len(state.jobs) for state in self.steps.values())
 
     def kept(self, step: str, jobs: int) -> list[UUID | None]:
         """Which of so many jobs of a step need not be made; None where one must."""

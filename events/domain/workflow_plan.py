@@ -11,6 +11,8 @@ from events.contracts.values import DEFAULT_QUEUE, FileRef, SealedText
 STEPS_MAX: Final = 1_000
 FAN_OUT_MAX: Final = 500
 """Jobs of one step; all of them start in one append."""
+WORKFLOW_JOBS_MAX: Final = 10_000
+"""Jobs of all steps together in one round, those that it keeps of an earlier one too."""
 
 
 class Verdict(StrEnum):

@@ -18,9 +18,10 @@ from events.domain.errors import (
     StepNotReady,
     WorkflowIsFinal,
     WorkflowIsNotFinal,
+    WorkflowTooLarge,
 )
 from events.domain.workflow import JOBS_FAILED, StepState, Workflow
-from events.domain.workflow_plan import StepPlan
+from events.domain.workflow_plan import FAN_OUT_MAX, WORKFLOW_JOBS_MAX, StepPlan
 from events.store.codec import Codec
 from tests.factories.workflows import (
     ALWAYS,
@@ -239,6 +240,26 @@ def test_a_retry_from_a_step_runs_it_and_all_after_it(named: str, again: Any) ->
     reopened = workflow.pending_events[-1]
     assert isinstance(reopened, facts.WorkflowReopened)
     assert reopened.again == list(again)
+
+
+def test_a_workflow_has_a_limit_of_jobs_in_a_round() -> None:
+    many, rest = divmod(WORKFLOW_JOBS_MAX, FAN_OUT_MAX)
+    each = [step(f"s{number}", for_each="a") for number in range(many)]
+    workflow = submitted_workflow(step("a"), *each, step("last"))
+    run(workflow, "a")
+    for plan in each[:-1]:
+        start(workflow, plan.id, FAN_OUT_MAX)
+    assert (rest, workflow.room) == (0, FAN_OUT_MAX - 1)
+
+    with pytest.raises(WorkflowTooLarge) as refused:
+        start(workflow, each[-1].id, FAN_OUT_MAX)
+    assert refused.value.details == {"step": each[-1].id, "jobs_max": WORKFLOW_JOBS_MAX}
+    start(workflow, each[-1].id, FAN_OUT_MAX - 2)
+    start(workflow, "last")
+    assert workflow.room == 0
+    workflow.cancel(origin())
+    workflow.reopen("*", origin())
+    assert workflow.room == WORKFLOW_JOBS_MAX
 
 
 def fanned_out(*ends: str, **changes: Any) -> tuple[Workflow, list[UUID]]:

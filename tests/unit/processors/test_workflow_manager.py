@@ -141,6 +141,22 @@ async def test_what_the_tool_would_not_take_fails_the_step_with_a_code(
     assert [fact.code for fact in await told(shop, facts.StepEnded)] == [None, code]
 
 
+async def test_a_step_with_which_a_workflow_has_too_many_jobs_fails_and_leaves_no_copy(
+    shop: WorkflowShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("events.domain.workflow.WORKFLOW_JOBS_MAX", 3)
+    workflow = await shop.submit(step("split"), step("each", for_each="split"))
+    manager = shop.manager()
+    await shop.settle(manager)
+    await shop.finish((await shop.jobs(workflow, "split"))[0], "1.png", "2.png", "3.png")
+    await shop.settle(manager)
+
+    assert [fact.code for fact in await told(shop, facts.StepEnded)] == [None, "WORKFLOW_TOO_LARGE"]
+    assert (await shop.load(workflow)).status is WorkflowStatus.FAILED
+    assert len(await told(shop, jobs.JobSubmitted)) == 1
+    assert await shop.all_blobs() <= await shop.referred_blobs()
+
+
 async def test_a_file_that_is_gone_fails_the_step_and_leaves_no_copy(shop: WorkflowShop) -> None:
     workflow = await shop.submit(step("a"), files=["1.png", "2.png"])
     missing = workflow.plans["a"].inputs[1].file
