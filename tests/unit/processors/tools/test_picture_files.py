@@ -444,8 +444,9 @@ async def test_a_bad_picture_is_refused_by_its_code(tool: str, bad: str) -> None
     assert (await refused(tool, given)).code == code
 
 
-async def test_a_bomb_in_a_text_of_a_picture_does_not_go_off() -> None:
-    chunk = b"zTXtComment\0\0" + zlib.compress(bytes(200 * 1024**2), 9)
+@pytest.mark.parametrize("head", [b"zTXtComment\0\0", b"iCCPsRGB\0\0"], ids=["text", "profile"])
+async def test_a_bomb_beside_the_pixels_of_a_picture_does_not_go_off(head: bytes) -> None:
+    chunk = head + zlib.compress(bytes(200 * 1024**2), 9)
     body = files.encoded(files.photo(32, 24), "PNG")
     length = (len(chunk) - 4).to_bytes(4, "big")
     bomb = body[:33] + length + chunk + zlib.crc32(chunk).to_bytes(4, "big") + body[33:]

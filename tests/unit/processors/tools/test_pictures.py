@@ -211,6 +211,30 @@ async def test_the_first_frame_is_taken_where_that_is_wished_and_said() -> None:
     assert result.notes == ("The first of 5 frames was taken.",)
 
 
+@pytest.mark.parametrize(
+    ("kind", "note"),
+    [("TIFF", "The first of 2 pages was taken."), ("MPO", "The first of 2 pictures was taken.")],
+)
+async def test_of_several_pictures_in_a_file_the_first_is_taken_and_said(
+    kind: str, note: str
+) -> None:
+    both = [files.photo(96, 72), Image.new("RGB", (96, 72))]
+    file = files.encoded(both[0], kind, save_all=True, append_images=both[1:])
+
+    result = await made("image-converter", Given(file), output_format="png")
+
+    assert is_upright(result.picture)
+    assert result.notes == (note,)
+
+
+async def test_of_an_icon_with_many_sizes_the_largest_is_taken() -> None:
+    icon = files.encoded(files.photo(64, 64), "ICO", sizes=[(16, 16), (64, 64), (32, 32)])
+
+    result = await made("image-converter", Given(icon, "a.ico", "image/x-icon"))
+
+    assert result.picture.size == (64, 64)
+
+
 async def test_lossless_webp_keeps_every_pixel() -> None:
     png = Given(files.encoded(files.photo(64, 48), "PNG"), "a.png", "image/png")
 
