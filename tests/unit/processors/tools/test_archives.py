@@ -232,6 +232,25 @@ async def test_names_in_utf_8_are_read_even_where_a_zip_does_not_say_so(
     assert output.name == name
 
 
+async def test_a_name_in_the_old_encoding_of_a_zip_is_read() -> None:
+    content = zipped({"xber.txt": b"x"}).replace(b"xber.txt", b"\x81ber.txt")
+
+    (output,) = await made_all("archive-extractor", archive(content))
+
+    assert output.name == "über.txt"
+
+
+async def test_an_archive_within_an_archive_stays_shut() -> None:
+    content = b"x"
+    for depth in range(15):
+        content = zipped({f"{depth}.zip": content})
+
+    (output,) = await made_all("archive-extractor", archive(content))
+
+    assert output.name == "14.zip"
+    assert zipfile.ZipFile(io.BytesIO(output.content)).namelist() == ["13.zip"]
+
+
 async def test_a_compressed_file_that_is_no_archive_comes_out_by_itself() -> None:
     output = await made("archive-extractor", archive(gzip.compress(b"hello"), "notes.txt.gz"))
 
