@@ -96,12 +96,18 @@ async def test_what_a_merge_loses_is_said(form: pikepdf.Dictionary, note: str) -
     assert [said[: len(note)] for said in result.notes] == [note]
 
 
-async def test_scripts_of_a_document_do_not_come_along() -> None:
+@pytest.mark.parametrize("tool", ["pdf-merger", "pdf-splitter"])
+async def test_scripts_and_files_of_a_document_do_not_come_along(tool: str) -> None:
     action = pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS="app.alert('hello')")
-    document = changed(files.simple_pdf(), OpenAction=action)
+    within = pikepdf.Dictionary(Names=["a", pikepdf.Dictionary(F="embedded.exe")])
+    names = pikepdf.Dictionary(EmbeddedFiles=within)
+    document = changed(files.simple_pdf(), OpenAction=action, Names=names)
 
-    assert b"alert" in document
-    assert b"alert" not in (await made("pdf-merger", pdf(document))).content
+    result = await made(tool, pdf(document))
+
+    for telling in (b"alert", b"embedded"):
+        assert telling in document
+        assert telling not in result.content
 
 
 BAD: dict[str, tuple[str, bytes]] = {
