@@ -24,4 +24,5 @@ OutputPath = Annotated[
         show_default=False,
     ),
 ]
+AsZip = Annotated[bool, typer.Option("--zip", help="With --output: write all results as one ZIP.")]
 JobId = Annotated[str, typer.Argument(help="The job's id.", show_default=False)]

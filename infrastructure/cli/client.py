@@ -7,6 +7,7 @@ an idempotency key: the second try gets the answer of the first.
 import hashlib
 import json
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -141,14 +142,19 @@ class Client:
 
     def download(self, output: Mapping[str, Any], path: Path) -> None:
         """Write an output to a file, which then is whole; raises DownloadBroken."""
-        part = path.with_name(f".{path.name}.part")
-        try:
+        with _becoming(path) as part:
             digest = self._asked(lambda headers: self._written(output["url"], part, headers))
             if digest != output["sha256"]:
                 raise DownloadBroken(f"{output['name']} arrived damaged; try again")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+
+    def download_zip(self, url: str, outputs: Sequence[Mapping[str, Any]], path: Path) -> None:
+        """Write all outputs to one archive, which then holds each of them whole; raises
+        DownloadBroken.
+        """
+        with _becoming(path) as part:
+            self._asked(lambda headers: self._written(url, part, headers))
+            if _digests(part) != [output["sha256"] for output in outputs]:
+                raise DownloadBroken(f"{path.name} arrived damaged; try again")
 
     def _asked(self, ask: Callable[[Headers], T]) -> T:
         """Ask as the user; log in again where the token does not count any more."""
@@ -187,6 +193,33 @@ class Client:
                     digest.update(block)
                     file.write(block)
         return digest.hexdigest()
+
+
+@contextmanager
+def _becoming(path: Path) -> Iterator[Path]:
+    """A file beside this one that takes its place, unless something is raised."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _digests(archive: Path) -> list[str] | None:
+    """Those of the files in an archive, in their order; None if it is damaged."""
+    digests = []
+    try:
+        with zipfile.ZipFile(archive) as files:
+            for entry in files.infolist():
+                digest = hashlib.sha256()
+                with files.open(entry) as file:
+                    while block := file.read(BLOCK_BYTES):
+                        digest.update(block)
+                digests.append(digest.hexdigest())
+    except (zipfile.BadZipFile, EOFError):
+        return None
+    return digests
 
 
 def segment(text: str) -> str:

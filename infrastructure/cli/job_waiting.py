@@ -47,6 +47,17 @@ def require_success(job: Job) -> None:
         raise JobNotSucceeded(f"the job {job['status']}")
 
 
+def fetch_zip(client: Client, job: Job, target: Path) -> Path:
+    """Write the outputs of a job that succeeded as one archive; returns where it is."""
+    url = job["links"].get("outputs_zip")
+    if url is None:
+        raise NoResult("there is no result, or not one that can be had as one ZIP")
+    path = target / f"{job['tool']}-{job['job_id']}.zip" if target.is_dir() else target
+    path.parent.mkdir(parents=True, exist_ok=True)
+    client.download_zip(url, job["outputs"], path)
+    return path
+
+
 def fetch_outputs(client: Client, job: Job, target: Path) -> list[Path]:
     """Write the outputs of a job that succeeded; returns where they are."""
     outputs = job["outputs"]

@@ -5,12 +5,12 @@ from typing import Annotated, Any, Final
 import typer
 
 from infrastructure.cli import bulk
-from infrastructure.cli.arguments import AsJson, DataDir, JobId, OutputPath
+from infrastructure.cli.arguments import AsJson, AsZip, DataDir, JobId, OutputPath
 from infrastructure.cli.client import Client, open_client, segment
 from infrastructure.cli.display import say, show_fields, show_json, show_table
 from infrastructure.cli.failures import told
 from infrastructure.cli.job_report import document
-from infrastructure.cli.submit import finish
+from infrastructure.cli.submit import finish, require_place
 
 PAGE_SIZE_MAX: Final = 200
 
@@ -79,11 +79,16 @@ def show_job(
 @app.command("watch")
 @told
 def watch_job(
-    job_id: JobId, output: OutputPath = None, data_dir: DataDir = None, as_json: AsJson = False
+    job_id: JobId,
+    output: OutputPath = None,
+    as_zip: AsZip = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Follow a job to its end; exits 1 unless it succeeds."""
+    require_place(output, as_zip)
     with open_client(data_dir) as client:
-        finish(client, job_id, output, as_json)
+        finish(client, job_id, output, as_json, as_zip=as_zip)
 
 
 @app.command("report")

@@ -7,12 +7,13 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from infrastructure.cli.arguments import AsJson, DataDir, OutputPath
+from infrastructure.cli.arguments import AsJson, AsZip, DataDir, OutputPath
 from infrastructure.cli.client import Client, open_client, segment
 from infrastructure.cli.display import say, show_json
 from infrastructure.cli.failures import BadArgument, CommandFailed, told
 from infrastructure.cli.job_waiting import (
     fetch_outputs,
+    fetch_zip,
     require_success,
     say_state,
     wait_for_end,
@@ -38,6 +39,7 @@ def submit(
         typer.Option("--reuse/--no-reuse", help="Whether an earlier result of the same will do."),
     ] = True,
     output: OutputPath = None,
+    as_zip: AsZip = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -46,6 +48,7 @@ def submit(
     Exits 0 when the job was accepted or, with --wait, succeeded; 1 when it ended otherwise; 2 for
     arguments that make no sense; 3 when the platform refuses; 4 when it cannot be reached.
     """
+    require_place(output, as_zip)
     with open_client(data_dir) as client:
         options = options_of(client, tool, option or [])
         accepted = client.process(tool, files or [], options, reuse=reuse)
@@ -55,15 +58,24 @@ def submit(
         job_id = accepted["job_id"]
         if not as_json:
             say(f"job {job_id}")
-        finish(client, job_id, output, as_json)
+        finish(client, job_id, output, as_json, as_zip=as_zip)
 
 
-def finish(client: Client, job_id: str, output: Path | None, as_json: bool) -> None:
+def require_place(output: Path | None, as_zip: bool) -> None:
+    """Raise BadArgument if an archive is wanted and nobody says where."""
+    if as_zip and output is None:
+        raise BadArgument("--zip needs --output")
+
+
+def finish(
+    client: Client, job_id: str, output: Path | None, as_json: bool, *, as_zip: bool = False
+) -> None:
     """Wait for the end of a job, show it, and fetch its result; raises JobNotSucceeded."""
     job = wait_for_end(client, job_id, (lambda job: None) if as_json else say_state)
     paths = []
     if output is not None and job["status"] == "succeeded":
-        paths = [str(path) for path in fetch_outputs(client, job, output)]
+        fetched = [fetch_zip(client, job, output)] if as_zip else fetch_outputs(client, job, output)
+        paths = [str(path) for path in fetched]
     if as_json:
         show_json({**job, "paths": paths})
     else:

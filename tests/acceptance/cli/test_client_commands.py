@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,6 +118,19 @@ def test_a_tool_that_needs_no_file_is_run_without_one(run: Run, tmp_path: Path) 
 
     assert done.returncode == 0, done.stderr
     assert result.read_bytes().startswith(b"\x89PNG")
+
+
+def test_all_results_come_as_one_archive(run: Run, hello: Path, tmp_path: Path) -> None:
+    aimless = run("submit", "checksum", str(hello), "--zip")
+
+    done = run("submit", "checksum", str(hello), "--zip", "--output", str(tmp_path), "--json")
+
+    assert aimless.returncode == EXIT_USAGE
+    assert done.returncode == 0, done.stderr
+    job = json.loads(done.stdout)
+    assert job["paths"] == [str(tmp_path / f"checksum-{job['job_id']}.zip")]
+    with zipfile.ZipFile(job["paths"][0]) as archive:
+        assert archive.namelist() == [output["name"] for output in job["outputs"]]
 
 
 def test_programs_get_json(run: Run, hello: Path) -> None:

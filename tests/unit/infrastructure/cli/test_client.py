@@ -4,9 +4,11 @@ A small real HTTP server stands for a platform in trouble; how the client and a 
 on is an acceptance test.
 """
 
+import io
 import json
 import stat
 import threading
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -269,5 +271,46 @@ def test_a_download_that_fails_leaves_nothing(
 
     with pytest.raises(error):
         client.download(output_of(platform, b"content"), tmp_path / "a")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def zip_of(*contents: bytes) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for number, content in enumerate(contents):
+            archive.writestr(f"{number}", content)
+    return sink.getvalue()
+
+
+def test_an_archive_of_all_outputs_holds_each_of_them(
+    platform: Platform, client: Client, tmp_path: Path
+) -> None:
+    platform.answers = [(200, {}, zip_of(b"one", b"two"))]
+    outputs = [output_of(platform, content) for content in (b"one", b"two")]
+
+    client.download_zip(f"{platform.url}/z", outputs, tmp_path / "z")
+
+    assert (tmp_path / "z").read_bytes() == zip_of(b"one", b"two")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        zip_of(b"one"),
+        zip_of(b"two", b"one"),
+        zip_of(b"one", b"two")[:-30],
+        zip_of(b"one", b"two").replace(b"one", b"eno"),
+    ],
+    ids=["one is missing", "in another order", "cut short", "damaged"],
+)
+def test_an_archive_that_is_not_whole_is_not_kept(
+    platform: Platform, client: Client, tmp_path: Path, body: bytes
+) -> None:
+    platform.answers = [(200, {}, body)]
+    outputs = [output_of(platform, content) for content in (b"one", b"two")]
+
+    with pytest.raises(DownloadBroken):
+        client.download_zip(f"{platform.url}/z", outputs, tmp_path / "z")
 
     assert list(tmp_path.iterdir()) == []
