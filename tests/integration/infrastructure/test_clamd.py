@@ -50,6 +50,12 @@ def zipped(content: bytes, depth: int = 1) -> bytes:
     return content
 
 
+def marked_encrypted(archive: bytes) -> bytes:
+    """With the flag that says so, before the file and in the directory."""
+    plain = archive.replace(b"PK\x03\x04\x14\0\0\0", b"PK\x03\x04\x14\0\1\0")
+    return plain.replace(b"PK\x01\x02\x14\x03\x14\0\0\0", b"PK\x01\x02\x14\x03\x14\0\1\0")
+
+
 @pytest.mark.parametrize("size", [0, 1, 100_000, STREAM_BYTES_MAX])
 async def test_a_clean_file_is_clean(clamd: ClamdScanner, size: int) -> None:
     content = random.Random(size).randbytes(size)
@@ -131,9 +137,10 @@ async def test_clean_files_are_received(uploads: httpx.AsyncClient, tmp_path: Pa
         (eicar(), 422, "MALWARE_DETECTED"),
         (b"x" * 1_500_000 + MARKER, 422, "MALWARE_DETECTED"),
         (zipped(b"harmless", 15), 422, "SCAN_LIMITS_EXCEEDED"),
+        (marked_encrypted(zipped(b"harmless")), 422, "ENCRYPTED_FILE"),
         (b"x" * (3 * STREAM_BYTES_MAX), 503, "SCANNER_UNAVAILABLE"),
     ],
-    ids=["eicar", "at-the-end", "nested", "too-long"],
+    ids=["eicar", "at-the-end", "nested", "encrypted", "too-long"],
 )
 async def test_one_bad_file_refuses_all_and_leaves_nothing(
     uploads: httpx.AsyncClient, tmp_path: Path, content: bytes, status: int, code: str
