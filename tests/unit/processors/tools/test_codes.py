@@ -10,6 +10,7 @@ from PIL import Image
 
 from processors.tools.barcode_maker import BarcodeMaker
 from tests.factories import files
+from tests.unit.processors.tools.readers import opencv
 from tests.unit.processors.tools.workbench import Given, Made, made, refused
 
 TEXT = "https://example.org/straße?x=日本"
@@ -84,6 +85,18 @@ async def test_every_symbology_is_read_back(symbology: str) -> None:
     found = json.loads((await made("code-reader", Given(drawn.content))).text)["codes"]
 
     assert [code["text"] for code in found][:1] == [AS_READ.get(symbology, SAMPLES[symbology])]
+
+
+async def test_opencv_reads_a_barcode_too() -> None:
+    cv2 = pytest.importorskip("cv2")
+    code = await made("barcode-maker", text="4006381333931", symbology="ean13", scale=2)
+    on_paper = cv2.copyMakeBorder(
+        opencv(code.content), *(40, 40, 40, 40), cv2.BORDER_CONSTANT, value=(255, 255, 255)
+    )
+
+    text, *_ = cv2.barcode.BarcodeDetector().detectAndDecode(on_paper)
+
+    assert text == "4006381333931"
 
 
 def test_there_is_a_sample_of_every_symbology() -> None:

@@ -48,6 +48,17 @@ async def test_the_same_document_gives_the_same_bytes(target: str) -> None:
     assert first == await made("document-converter", text(MARKDOWN), output_format=target)
 
 
+async def test_mammoth_reads_a_word_document_that_pandoc_wrote() -> None:
+    pytest.importorskip("mammoth")
+    written = await made("document-converter", text(MARKDOWN), output_format="docx")
+
+    read = await made("docx-to-markdown", Given(written.content, written.name, DOCX))
+
+    assert "# Minutes" in read.text
+    assert "*decided*" in read.text
+    assert "2. to go on" in read.text
+
+
 async def test_a_word_document_becomes_text() -> None:
     given = Given(docx(paragraph("Hello", bold=True), paragraph("yes")), "a.docx", DOCX)
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ from processors.tools.base import Program
 from processors.tools.programs import FFMPEG, path_of
 from tests.factories import files
 from tests.factories.media import film, has_ffmpeg
+from tests.unit.processors.tools.readers import told
 from tests.unit.processors.tools.workbench import Given, Made, made, refused
 
 SRT = """1
@@ -94,6 +96,17 @@ async def test_every_format_becomes_every_other(source: str, target: str) -> Non
     result = await convert(source, output_format=target)
 
     assert cues(result)[0][:2] == (1_000, 2_500)
+
+
+@pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not there")
+@pytest.mark.parametrize("target", ["srt", "vtt", "ass"])
+async def test_ffprobe_finds_the_subtitles_too(target: str) -> None:
+    result = await convert(SRT, output_format=target)
+
+    command = ["ffprobe", "-v", "error", "-show_packets", "-of", "json", "{}"]
+    packets = json.loads(told(command, result.content))["packets"]
+    times = [(float(each["pts_time"]), float(each["duration_time"])) for each in packets]
+    assert times == [(1.0, 1.5), (3.0, 1.0)]
 
 
 async def test_a_shift_moves_everything_and_drops_what_is_over() -> None:

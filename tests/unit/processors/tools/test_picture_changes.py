@@ -4,12 +4,13 @@ import io
 from typing import Any
 
 import pytest
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from processors.tools import extras, picture_stamping
 from processors.tools.extras import is_installed
+from processors.tools.programs import FFMPEG, path_of
 from tests.factories import files
-from tests.unit.processors.tools.readers import NEEDS_WEBP, dwebp, opencv, png
+from tests.unit.processors.tools.readers import NEEDS_WEBP, dwebp, opencv, png, told
 from tests.unit.processors.tools.workbench import Given, made, refused
 
 NEEDS_HEIF = pytest.mark.skipif(
@@ -310,6 +311,17 @@ async def test_a_photo_becomes_a_heic_and_comes_back() -> None:
     assert (there.name, there.media_type) == ("photo.heic", "image/heic")
     assert (back.name, back.picture.size) == ("photo.jpg", (320, 240))
     assert back.picture.getpixel((5, 5)) == pytest.approx(files.RED, abs=24)
+
+
+@NEEDS_HEIF
+@pytest.mark.skipif(path_of(FFMPEG) is None, reason="the extra media is not installed")
+async def test_ffmpeg_sees_a_heic_too() -> None:
+    result = await made("heic-converter", Given(files.photo_jpeg(320, 240)), output_format="heic")
+
+    command = [str(path_of(FFMPEG)), "-v", "error", "-i", "{}", "-frames:v", "1"]
+    content = told([*command, "-f", "image2pipe", "-c:v", "png", "-"], result.content)
+    seen = Image.open(io.BytesIO(content)).convert("RGB")
+    assert ImageStat.Stat(ImageChops.difference(seen, files.photo(320, 240))).mean[0] < 12
 
 
 @NEEDS_HEIF
