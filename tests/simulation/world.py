@@ -10,6 +10,7 @@ from uuid import UUID
 
 from events.contracts.limit import LimitScope
 from events.contracts.values import PLATFORM_TENANT, Origin
+from events.contracts.workflow import WorkflowStatus
 from events.domain.errors import DomainError
 from events.domain.job import Job
 from events.domain.limit import Bounds, Limit
@@ -44,6 +45,8 @@ WORKFLOWS: Final = 0.2
 SCHEDULES: Final = 0.1
 LIMITED: Final = 0.4
 """How much of what is asked for is a workflow, or a schedule."""
+PESTERINGS: Final = 20
+"""How often somebody looks for a job of a workflow to call off."""
 
 
 class Unsettled(AssertionError):
@@ -114,7 +117,7 @@ class World:
         for place in self.places:
             self._start(place)
         async with asyncio.timeout(STORM_SECONDS_MAX + CALM_SECONDS_MAX + OUTAGE_SECONDS_MAX):
-            await asyncio.gather(self._work(), self._storm())
+            await asyncio.gather(self._work(), self._storm(), self._pester())
         self._clear_up()
         for schedule_id in self.schedules:
             await self.repository.change(
@@ -123,6 +126,10 @@ class World:
                 lambda schedule: schedule.delete(self._origin(schedule.tenant)),
             )
         await self._settled()
+        if await self._tried_again():
+            await self.kill_one()
+            self._clear_up()
+            await self._settled()
 
     async def end(self) -> None:
         """Kill what is left."""
@@ -158,6 +165,17 @@ class World:
                 process.thaw()
             if process is None or not process.alive:
                 self._start(place)
+
+    async def _tried_again(self) -> bool:
+        """Whether there were workflows without success; all of them have another round."""
+        tried = False
+        for workflow_id in self.workflows:
+            workflow = await self.repository.load(Workflow, workflow_id)
+            if workflow.status is not WorkflowStatus.SUCCEEDED:
+                workflow.reopen(None, self._origin(workflow.tenant))
+                await self.repository.save(workflow)
+                tried = True
+        return tried
 
     async def _settled(self) -> None:
         deadline = self.loop.time() + CALM_SECONDS_MAX
@@ -222,8 +240,6 @@ class World:
                 await self._meddle(Job, self.dice.choice(self.accepted))
             if self.workflows and self.dice.random() < 0.2:
                 await self._meddle(Workflow, self.dice.choice(self.workflows))
-            if self.workflows and self.dice_of_steps.random() < 0.4:
-                await self._meddle_with_step(self.dice_of_steps.choice(self.workflows))
 
     async def _limit(self, tenant: str) -> None:
         """Let one job of a tenant run at a time, or of all, from before there are any."""
@@ -271,15 +287,20 @@ class World:
                 pass
             return aggregate_id
 
-    async def _meddle_with_step(self, workflow_id: UUID) -> None:
-        """Do to a job of a workflow what is meant for jobs without one."""
-        try:
-            workflow = await self.repository.load(Workflow, workflow_id)
-        except (LogUnavailable, ConnectionError):
-            return
-        jobs = [job for state in workflow.steps.values() for job in state.jobs]
-        if jobs:
-            await self._meddle(Job, self.dice_of_steps.choice(jobs))
+    async def _pester(self) -> None:
+        """Do to jobs of workflows what is meant for jobs without one, best to one of several."""
+        dice = self.dice_of_steps
+        for _ in range(PESTERINGS):
+            await asyncio.sleep(dice.uniform(0.0, PAUSE_SECONDS_MAX))
+            if not self.workflows:
+                continue
+            try:
+                workflow = await self.repository.load(Workflow, dice.choice(self.workflows))
+            except (LogUnavailable, ConnectionError):
+                continue
+            jobs = [state.jobs for state in workflow.steps.values() if state.jobs]
+            if jobs and (len(max(jobs, key=len)) > 1 or dice.random() < 0.1):
+                await self._meddle(Job, dice.choice(max(jobs, key=len)))
 
     async def _meddle(self, kind: type[Job] | type[Workflow], aggregate_id: UUID) -> None:
         """Call something off, or try it again; what is not possible is refused."""
