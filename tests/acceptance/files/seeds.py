@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pikepdf
 
 from tests.factories import files
+from tests.factories.media import film, has_ffmpeg, sound
 
 TABLE = [["name", "born", "worth"], ["Ada", "1815-12-10", "12.50"], ["Zoë", "007", "1e3"]] * 8
 SUBTITLES = "1\n00:00:01,000 --> 00:00:02,500\nHello\n\n2\n00:00:03,000 --> 00:00:04,000\nBye\n\n"
@@ -56,6 +57,7 @@ def seeds() -> dict[str, bytes]:
         "tar.xz": _tar("w:xz"),
         "srt": SUBTITLES.encode(),
         "markdown": MARKDOWN.encode(),
+        **({"mp4": film(), "webm": film("webm"), "mp3": sound()} if has_ffmpeg() else {}),
     }
 
 
