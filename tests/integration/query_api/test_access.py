@@ -50,6 +50,7 @@ TABLE = {
     "/api/v1/workflows/{workflow_id}": Access(is_of_a_job=True),
     "/api/v1/workflows/{workflow_id}/events": Access(is_of_a_job=True),
     "/api/v1/stats/overview": Access(TENANT_ONLY),
+    "/api/v1/bulk": Access(),
     "/api/v1/bulk/{bulk_id}": Access(),
     "/api/v1/projections": Access(TENANT_ONLY),
     "/api/v1/workers": Access(TENANT_ONLY),
