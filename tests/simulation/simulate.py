@@ -60,6 +60,7 @@ def main() -> None:
                 raise
     rate = 60 * count / (time.perf_counter() - began)
     say(f"{count} worlds, {len(failed)} failed {failed}, {rate:.0f} a minute")
+    sys.exit(bool(failed))
 
 
 def say(text: str) -> None:
