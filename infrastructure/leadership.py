@@ -125,8 +125,12 @@ class Leadership:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
-            connection = await connect(self._dsn, self._role, timeout_seconds=ANSWER_SECONDS_MAX)
-            await connection.execute(_NOTICE_A_LOST_LEADER)
+            connection = await connect(
+                self._dsn,
+                self._role,
+                timeout_seconds=ANSWER_SECONDS_MAX,
+                prepare=_NOTICE_A_LOST_LEADER,
+            )
             connection.add_termination_listener(self._terminated)
             self._connection = connection
         return self._connection

@@ -71,16 +71,31 @@ def session_settings(role: Role | None, timeout_seconds: float) -> dict[str, str
 
 
 async def connect(
-    dsn: str, role: Role | None, *, timeout_seconds: float = 10.0, **options: Any
+    dsn: str,
+    role: Role | None,
+    *,
+    timeout_seconds: float = 10.0,
+    prepare: str = "",
+    **options: Any,
 ) -> Connection:
-    """Open one dedicated connection under a role."""
-    return await asyncpg.connect(
+    """Open one dedicated connection under a role, and run `prepare` on it.
+
+    Nothing stays open when that fails, or when whoever asked is cancelled meanwhile.
+    """
+    connection: Connection = await asyncpg.connect(
         dsn,
         timeout=CONNECT_SECONDS_MAX,
         command_timeout=timeout_seconds + 1.0,
         server_settings=session_settings(role, timeout_seconds),
         **options,
     )
+    try:
+        if prepare:
+            await connection.execute(prepare)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 async def create_pool(

@@ -63,9 +63,12 @@ class Session:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
-            connection = await connect(self._dsn, self._role, timeout_seconds=self._timeout_seconds)
-            if self._prepare:
-                await connection.execute(self._prepare)
+            connection = await connect(
+                self._dsn,
+                self._role,
+                timeout_seconds=self._timeout_seconds,
+                prepare=self._prepare,
+            )
             connection.add_termination_listener(self._terminated)
             self._connection = connection
         return self._connection

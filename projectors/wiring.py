@@ -28,9 +28,9 @@ def connect_to_write(settings: PostgresSettings) -> Callable[[], Awaitable[Conne
 
     async def opened() -> Connection:
         seconds = settings.database_timeout_seconds
-        connection = await connect(settings.read_dsn, Role.PROJECTORS, timeout_seconds=seconds)
-        await connection.execute(WRITE_SETTINGS)
-        return connection
+        return await connect(
+            settings.read_dsn, Role.PROJECTORS, timeout_seconds=seconds, prepare=WRITE_SETTINGS
+        )
 
     return opened
 
@@ -42,9 +42,9 @@ def make_rebuild(
     seconds = REBUILD_STATEMENT_SECONDS_MAX
 
     async def to_read_models() -> Connection:
-        connection = await connect(settings.read_dsn, Role.PROJECTORS, timeout_seconds=seconds)
-        await connection.execute(REBUILD_SETTINGS)
-        return connection
+        return await connect(
+            settings.read_dsn, Role.PROJECTORS, timeout_seconds=seconds, prepare=REBUILD_SETTINGS
+        )
 
     async def to_log() -> Connection:
         return await connect(settings.dsn, Role.PROJECTORS, timeout_seconds=seconds)

@@ -87,6 +87,6 @@ class Tail:
                 self._settings.dsn,
                 Role.RELAY,
                 timeout_seconds=self._settings.database_timeout_seconds,
+                prepare=TAIL_SETTINGS,
             )
-            await self._connection.execute(TAIL_SETTINGS)
         return self._connection
