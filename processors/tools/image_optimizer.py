@@ -56,7 +56,9 @@ class ImageOptimizer(BaseTool[ImageOptimizerOptions]):
     input_formats: ClassVar[list[str]] = FORMATS
     output_formats: ClassVar[list[str]] = FORMATS
     # A PNG of 64 million pixels at a high effort takes minutes on one processor.
-    limits = ToolLimits(wall_seconds=600.0, cpu_seconds=480, memory_bytes=2048 * MIB)
+    limits = ToolLimits(
+        wall_seconds=600.0, cpu_seconds=480, memory_bytes=2048 * MIB, processes_max=2
+    )
     group = "images"
     modules = (
         "PIL",

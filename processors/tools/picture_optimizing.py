@@ -1,17 +1,18 @@
 """Finds the smallest file of a picture that is still the same picture.
 
-Importing this imports Pillow, oxipng and mozjpeg, so tools do it when they run. Whatever an
+Importing this imports Pillow and oxipng, so tools do it when they run. Whatever an
 optimiser gives is decoded again: what differs from the input in a pixel, a frame or its time, or
 which way is up, is not taken.
 """
 
 import hashlib
 import io
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import mozjpeg_lossless_optimization as mozjpeg
 import oxipng
 from PIL import Image
 
@@ -38,6 +39,11 @@ AS_IT_WAS = "It cannot be made smaller this way; it is as it was."
 TO_SIXTEEN_BITS = 257
 """Eight bits of a level repeated are the same level in sixteen."""
 
+TRANSCODE = (
+    "import sys, mozjpeg_lossless_optimization as mozjpeg;"
+    "content = sys.stdin.buffer.read();"
+    "sys.stdout.buffer.write(mozjpeg.optimize(content, copy=mozjpeg.COPY_MARKERS.ALL))"
+)
 Looks = list[tuple[str, int, int]]
 """Of each frame: what its pixels hash to, how long it stands, which way is up."""
 
@@ -90,8 +96,17 @@ def _candidates(
 
 
 def _transcoded(content: bytes) -> bytes:
-    made: bytes = mozjpeg.optimize(content, copy=mozjpeg.COPY_MARKERS.ALL)
-    return made
+    """What mozjpeg makes of a JPEG; raises ValueError.
+
+    It ends its process over some damaged files, so it gets one of its own.
+    """
+    command = [sys.executable, "-I", "-c", TRANSCODE]
+    done = subprocess.run(  # noqa: S603 (nothing in it comes from outside)
+        command, input=content, capture_output=True, check=False
+    )
+    if done.returncode:
+        raise ValueError(f"mozjpeg ended with {done.returncode}")
+    return done.stdout
 
 
 def _written_again(name: FormatName, content: bytes) -> bytes:

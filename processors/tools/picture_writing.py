@@ -12,6 +12,7 @@ from typing import Any
 from PIL import ExifTags, Image, ImageColor
 
 from processors.tools.base import (
+    CorruptFile,
     DimensionsTooLarge,
     InvalidOptions,
     OutputFile,
@@ -150,7 +151,11 @@ def write(
     options = _encoder_options(kind, wishes, frames[0].size) | kept
     if len(frames) > 1:
         options |= _frame_options(picture, kind)
-    frames[0].save(path, kind.encoder, **options)
+    try:
+        frames[0].save(path, kind.encoder, **options)
+    except RuntimeError as error:
+        # An encoder of animations gives up over what only a damaged file has.
+        raise CorruptFile(f"The frames cannot be written as {kind.encoder}.") from error
 
 
 def _metadata(picture: Picture, kind: PictureFormat) -> dict[str, Any]:

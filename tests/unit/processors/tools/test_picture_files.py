@@ -469,3 +469,8 @@ def test_any_cut_of_a_file_is_taken_apart_or_refused(kind: str) -> None:
             # `parsing` turns the latter two into CORRUPT_FILE.
             refusals += 1
     assert refusals > 0 or kind == "webp"
+
+
+def test_a_library_that_ends_its_process_ends_one_of_its_own() -> None:
+    with pytest.raises(ValueError, match="mozjpeg ended with 1"):
+        picture_optimizing._transcoded(b"\xff\xd8 and no picture")
