@@ -193,7 +193,8 @@ class World:
             if not (await self.repository.load(Workflow, workflow_id)).status.is_final:
                 return False
         events = self.outside.nats.streams.get("EVENTS")
-        return events is not None and events.last == head
+        # Something may have been appended since the first look.
+        return events is not None and events.last == head == await self.outside.log.head()
 
     async def _state(self) -> str:
         jobs = [await self.repository.load(Job, job_id) for job_id in self.accepted]
