@@ -54,6 +54,8 @@ class Storm:
         while time.monotonic() < until:
             await asyncio.sleep(self._random.uniform(0, CALM_SECONDS_MAX))
             await self._random.choice(calamities)()
+        # A server whose folder was removed finds out at its next start, and cannot be read before.
+        await self._kill_nats()
         self.is_over = True
 
     async def append(self) -> None:
