@@ -7,11 +7,10 @@ import typer
 
 from infrastructure.cli.arguments import AsJson, DataDir
 from infrastructure.cli.client import Client, open_client, segment
-from infrastructure.cli.display import say, show_fields, show_json, show_table
+from infrastructure.cli.display import say, show_fields, show_json, show_table, to_the_second
 from infrastructure.cli.failures import BadArgument, told
 
 LOOK_SECONDS: Final = 0.5
-PAGE_SIZE_MAX: Final = 200
 NAMES: Final = ("bulk_id", "action", "status", "dry_run", "matched", "changed", "skipped")
 
 BulkId = Annotated[str, typer.Argument(help="The bulk operation's id.", show_default=False)]
@@ -89,13 +88,13 @@ def list_bulk(
 ) -> None:
     """Bulk operations, newest first: your own, or the tenant's where your role sees them."""
     with open_client(data_dir) as client:
-        found = _pages(client, limit, status=status)
+        found = client.pages("/bulk", limit, status=status)
     if as_json:
         show_json(found)
         return
     show_table(
         ("BULK", "ACTION", "STATUS", "DRY RUN", "MATCHED", "CHANGED", "SKIPPED", "REQUESTED"),
-        ((*(bulk[name] for name in NAMES), _time(bulk["requested_at"])) for bulk in found),
+        ((*(bulk[name] for name in NAMES), to_the_second(bulk["requested_at"])) for bulk in found),
     )
 
 
@@ -124,23 +123,6 @@ def _followed(client: Client, accepted: dict[str, Any], as_json: bool) -> dict[s
         if not as_json:
             say(f"{seen['changed']} changed, {seen['skipped']} skipped")
         time.sleep(LOOK_SECONDS)
-
-
-def _pages(client: Client, limit: int, **filters: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while len(found) < limit:
-        size = min(limit - len(found), PAGE_SIZE_MAX)
-        page = client.query("/bulk", **filters, limit=size, cursor=cursor)
-        found += page["items"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            break
-    return found
-
-
-def _time(text: str) -> str:
-    return text[:19].replace("T", " ")
 
 
 def _show(bulk: dict[str, Any], as_json: bool) -> None:

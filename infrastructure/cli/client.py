@@ -31,6 +31,7 @@ ANSWER_SECONDS_MAX: Final = 60.0
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 LATER: Final = frozenset({429, 502, 503, 504})
 UNAUTHENTICATED: Final = 401
+PAGE_SIZE_MAX: Final = 200
 BLOCK_BYTES: Final = 1024 * 1024
 JSON_TYPE: Final = "application/json"
 TEXT_TYPE: Final = "text/plain"
@@ -77,6 +78,19 @@ class Client:
         return self._asked(
             lambda headers: _object(self._http.get(url, params=given, headers=headers))
         )
+
+    def pages(self, path: str, limit: int, **filters: Any) -> list[dict[str, Any]]:
+        """The first entries of a list of the query API, at most so many, page by page."""
+        found: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while len(found) < limit:
+            size = min(limit - len(found), PAGE_SIZE_MAX)
+            page = self.query(path, **filters, limit=size, cursor=cursor)
+            found += page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        return found
 
     def command(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Give a command; one with a body becomes one, however often it has to be tried."""

@@ -38,6 +38,11 @@ def say(text: str) -> None:
     print(printable(text), file=sys.stderr, flush=True)
 
 
+def to_the_second(time: str | None) -> str | None:
+    """A time of the APIs as people read it: `2026-11-25 22:14:03`, in UTC."""
+    return time[:19].replace("T", " ") if time else None
+
+
 def printable(text: str) -> str:
     """Text of others without what could steer a terminal or break a line."""
     return "".join(each if each.isprintable() else "�" for each in text)

@@ -1,18 +1,16 @@
 """`magictoolbox jobs`: look at jobs, wait for them, call them off, try them again."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from infrastructure.cli import bulk
 from infrastructure.cli.arguments import AsJson, AsZip, DataDir, JobId, OutputPath
 from infrastructure.cli.client import Client, open_client, segment
-from infrastructure.cli.display import say, show_fields, show_json, show_table
+from infrastructure.cli.display import say, show_fields, show_json, show_table, to_the_second
 from infrastructure.cli.failures import told
 from infrastructure.cli.job_report import document
 from infrastructure.cli.submit import finish, require_place
-
-PAGE_SIZE_MAX: Final = 200
 
 app = typer.Typer(no_args_is_help=True, help="Look at jobs, wait for them, steer them.")
 app.add_typer(bulk.app, name="bulk")
@@ -40,14 +38,20 @@ def list_jobs(
 ) -> None:
     """Jobs, newest first: your own, or the tenant's where your role sees them."""
     with open_client(data_dir) as client:
-        jobs = _pages(client, limit, status=status, tool=tool, label=label)
+        jobs = client.pages("/jobs", limit, status=status, tool=tool, label=label)
     if as_json:
         show_json(jobs)
         return
     show_table(
         ("JOB", "TOOL", "STATUS", "CREATED", "INPUTS"),
         (
-            (job["job_id"], job["tool"], job["status"], _time(job["created_at"]), _names(job))
+            (
+                job["job_id"],
+                job["tool"],
+                job["status"],
+                to_the_second(job["created_at"]),
+                _names(job),
+            )
             for job in jobs
         ),
     )
@@ -143,19 +147,6 @@ def _steer(job_id: str, what: str, data_dir: DataDir, as_json: bool) -> None:
         say(f"{accepted['job_id']}: {accepted['status']}")
 
 
-def _pages(client: Client, limit: int, **filters: Any) -> list[dict[str, Any]]:
-    jobs: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while len(jobs) < limit:
-        size = min(limit - len(jobs), PAGE_SIZE_MAX)
-        page = client.query("/jobs", **filters, limit=size, cursor=cursor)
-        jobs += page["items"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            break
-    return jobs
-
-
 def _history(client: Client, job_id: str) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
     after: int | None = 0
@@ -179,22 +170,22 @@ def _fields(job: dict[str, Any]) -> dict[str, object]:
         "labels": job["labels"],
         "inputs": [file["name"] for file in job["inputs"]],
         "outputs": [output["url"] or output["name"] for output in job["outputs"]],
-        "created": _time(job["created_at"]),
-        "started": _time(job["started_at"]),
-        "finished": _time(job["finished_at"]),
-        "due": _time(job["due_at"]),
+        "created": to_the_second(job["created_at"]),
+        "started": to_the_second(job["started_at"]),
+        "finished": to_the_second(job["finished_at"]),
+        "due": to_the_second(job["due_at"]),
         "run budget": _seconds(job["timeout_seconds"]),
         "wait budget": _seconds(job["queue_seconds_max"]),
         "schedule": job["schedule_id"],
         "reused from": job["reused_from"],
-        "expires": _time(job["expires_at"]),
+        "expires": to_the_second(job["expires_at"]),
         "position": job["position"],
     }
 
 
 def _event(event: dict[str, Any]) -> tuple[object, ...]:
     what = event["topic"].rpartition(".")[2]
-    return (event["position"], _time(event["occurred_at"]), what, event["actor"])
+    return (event["position"], to_the_second(event["occurred_at"]), what, event["actor"])
 
 
 def _progress(job: dict[str, Any]) -> str | None:
@@ -208,7 +199,3 @@ def _names(job: dict[str, Any]) -> list[str]:
 
 def _seconds(seconds: float | None) -> str | None:
     return None if seconds is None else f"{seconds:g} s"
-
-
-def _time(text: str | None) -> str | None:
-    return text[:19].replace("T", " ") if text else None

@@ -7,7 +7,7 @@ import typer
 from infrastructure.cli import platform_limits
 from infrastructure.cli.arguments import AsJson, DataDir
 from infrastructure.cli.client import open_client, segment
-from infrastructure.cli.display import say, show_json, show_table
+from infrastructure.cli.display import say, show_json, show_table, to_the_second
 from infrastructure.cli.failures import BadArgument, told
 
 QueueName = Annotated[str, typer.Argument(help="The queue's name.", show_default=False)]
@@ -39,7 +39,7 @@ def list_queues(data_dir: DataDir = None, as_json: AsJson = False) -> None:
                 queue["name"],
                 "paused" if queue["paused"] else "open",
                 queue["depth"],
-                _time(queue["oldest_at"]),
+                to_the_second(queue["oldest_at"]),
                 queue["running"],
                 queue["scheduled"],
                 queue["retrying"],
@@ -170,7 +170,3 @@ def _show_limit(accepted: dict[str, Any], as_json: bool) -> None:
 
 def _rate(limit: dict[str, Any]) -> str | None:
     return f"{limit['rate']} in {limit['per_seconds']:g} s" if limit["rate"] else None
-
-
-def _time(text: str | None) -> str | None:
-    return text[:19].replace("T", " ") if text else None

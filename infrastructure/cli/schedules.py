@@ -1,17 +1,15 @@
 """`magictoolbox schedules`: jobs that are submitted again and again, by a plan."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from infrastructure.cli.arguments import AsJson, DataDir
-from infrastructure.cli.client import Client, open_client, segment
-from infrastructure.cli.display import say, show_fields, show_json, show_table
+from infrastructure.cli.client import open_client, segment
+from infrastructure.cli.display import say, show_fields, show_json, show_table, to_the_second
 from infrastructure.cli.failures import told
 from infrastructure.cli.submit import options_of
-
-PAGE_SIZE_MAX: Final = 200
 
 ScheduleId = Annotated[str, typer.Argument(help="The schedule's id.", show_default=False)]
 
@@ -74,7 +72,7 @@ def list_schedules(
 ) -> None:
     """Schedules, newest first: your own, or the tenant's where your role sees them."""
     with open_client(data_dir) as client:
-        schedules = _pages(client, limit)
+        schedules = client.pages("/schedules", limit)
     if as_json:
         show_json(schedules)
         return
@@ -100,7 +98,7 @@ def show_schedule(
         show_table(
             ("JOB", "STATUS", "CREATED"),
             (
-                (job["job_id"], job["status"], _time(job["created_at"]))
+                (job["job_id"], job["status"], to_the_second(job["created_at"]))
                 for job in schedule["latest_jobs"]
             ),
         )
@@ -158,22 +156,9 @@ def _show(kept: dict[str, Any], as_json: bool) -> None:
         say(f"{kept['schedule_id']}: {kept['status']}")
 
 
-def _pages(client: Client, limit: int) -> list[dict[str, Any]]:
-    schedules: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while len(schedules) < limit:
-        size = min(limit - len(schedules), PAGE_SIZE_MAX)
-        page = client.query("/schedules", limit=size, cursor=cursor)
-        schedules += page["items"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            break
-    return schedules
-
-
 def _row(schedule: dict[str, Any]) -> tuple[object, ...]:
     plan = (schedule["status"], schedule["cron"], schedule["time_zone"], schedule["tool"])
-    return (schedule["schedule_id"], *plan, _time(schedule["next_at"]), schedule["name"])
+    return (schedule["schedule_id"], *plan, to_the_second(schedule["next_at"]), schedule["name"])
 
 
 def _fields(schedule: dict[str, Any]) -> dict[str, object]:
@@ -189,13 +174,9 @@ def _fields(schedule: dict[str, Any]) -> dict[str, object]:
         "inputs": [file["name"] for file in job["inputs"]],
         "labels": job["labels"],
         "queue": job["queue"],
-        "next": [_time(each) for each in schedule["next_fires"]],
+        "next": [to_the_second(each) for each in schedule["next_fires"]],
         "fired": schedule["fired"],
         "passed over": schedule["passed_over"],
-        "created": _time(schedule["created_at"]),
+        "created": to_the_second(schedule["created_at"]),
         "position": schedule["position"],
     }
-
-
-def _time(text: str | None) -> str | None:
-    return text[:19].replace("T", " ") if text else None

@@ -9,11 +9,10 @@ import typer
 
 from infrastructure.cli.arguments import AsJson, DataDir
 from infrastructure.cli.client import Client, open_client, segment
-from infrastructure.cli.display import say, show_fields, show_json, show_table
+from infrastructure.cli.display import say, show_fields, show_json, show_table, to_the_second
 from infrastructure.cli.failures import BadArgument, JobNotSucceeded, told
 from infrastructure.cli.workflow_files import files_of, put_uploads, require_same_names
 
-PAGE_SIZE_MAX: Final = 200
 LOOK_SECONDS: Final = 0.5
 BATCH_KEY: Final = "jobs"
 """A document with this key is a batch; a workflow has `steps`."""
@@ -81,7 +80,7 @@ def list_workflows(
 ) -> None:
     """Workflows, newest first: your own, or the tenant's where your role sees them."""
     with open_client(data_dir) as client:
-        workflows = _pages(client, limit, status=status)
+        workflows = client.pages("/workflows", limit, status=status)
     if as_json:
         show_json(workflows)
         return
@@ -90,7 +89,7 @@ def list_workflows(
         (
             (
                 *(each["workflow_id"], each["kind"], each["status"], _steps(each)),
-                *(_time(each["created_at"]), each["name"]),
+                *(to_the_second(each["created_at"]), each["name"]),
             )
             for each in workflows
         ),
@@ -179,19 +178,6 @@ def _followed(client: Client, workflow_id: str, as_json: bool) -> dict[str, Any]
         time.sleep(LOOK_SECONDS)
 
 
-def _pages(client: Client, limit: int, **filters: Any) -> list[dict[str, Any]]:
-    workflows: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while len(workflows) < limit:
-        size = min(limit - len(workflows), PAGE_SIZE_MAX)
-        page = client.query("/workflows", **filters, limit=size, cursor=cursor)
-        workflows += page["items"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            break
-    return workflows
-
-
 def _steered(accepted: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show_json(accepted)
@@ -214,8 +200,8 @@ def _fields(workflow: dict[str, Any]) -> dict[str, object]:
         "steps ended": _steps(workflow),
         "on failure": workflow["on_failure"],
         "labels": workflow["labels"],
-        "created": _time(workflow["created_at"]),
-        "ended": _time(workflow["ended_at"]),
+        "created": to_the_second(workflow["created_at"]),
+        "ended": to_the_second(workflow["ended_at"]),
         "position": workflow["position"],
     }
 
@@ -223,7 +209,7 @@ def _fields(workflow: dict[str, Any]) -> dict[str, object]:
 def _row(step: dict[str, Any]) -> tuple[object, ...]:
     ended = sum(job["ended"] is not None for job in step["jobs"])
     jobs = f"{ended} of {len(step['jobs'])}" if step["jobs"] else None
-    time_ended = _time(step["ended_at"])
+    time_ended = to_the_second(step["ended_at"])
     return (step["id"], step["tool"], step["status"], jobs, time_ended, step["code"])
 
 
@@ -231,7 +217,3 @@ def _steps(workflow: dict[str, Any]) -> str:
     counts = workflow["counts"]
     ended = sum(count for name, count in counts.items() if name.startswith("steps_"))
     return f"{ended} of {counts['steps']}"
-
-
-def _time(text: str | None) -> str | None:
-    return text[:19].replace("T", " ") if text else None
