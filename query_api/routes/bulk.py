@@ -61,7 +61,7 @@ async def list_bulk(
 
     async def read() -> Applied[list[BulkRow]]:
         # One more than asked for tells whether there is another page.
-        return await bulk.list_bulk(
+        return await bulk.PAGES.page(
             resources.reader, principal.tenant, owner, query.status, after, query.limit + 1
         )
 

@@ -80,7 +80,7 @@ async def list_workflows(
 
     async def read() -> Applied[list[WorkflowRow]]:
         # One more than asked for tells whether there is another page.
-        return await workflows.list_workflows(
+        return await workflows.PAGES.page(
             resources.reader, principal.tenant, owner, query.status, after, query.limit + 1
         )
 
