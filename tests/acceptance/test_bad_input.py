@@ -261,7 +261,7 @@ def test_somebody_elses_job_is_not_found(client: httpx.Client, yard: Yard) -> No
         json={"username": "stranger", "password": "a-strangers-password", "role": "client"},
     )
     assert created.status_code == 201, created.text
-    token = yard.platform.token("stranger", "a-strangers-password")
+    token = yard.platform.login("stranger", "a-strangers-password")
     headers = {"Authorization": f"Bearer {token}"}
 
     seen = httpx.get(
