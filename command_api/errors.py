@@ -38,12 +38,6 @@ class UnsupportedMediaType(DomainError):
     code = "UNSUPPORTED_MEDIA_TYPE"
 
 
-class ToolUnavailable(DomainError):
-    """No worker can run this tool at the moment."""
-
-    code = "TOOL_UNAVAILABLE"
-
-
 class OutputNotFound(NotFound):
     """The job has no such output."""
 

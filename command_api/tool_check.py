@@ -6,7 +6,6 @@ from typing import Any
 from command_api.errors import (
     InputsTooLarge,
     InvalidInputs,
-    ToolUnavailable,
     UnsupportedMediaType,
 )
 from command_api.input_files import InputFile
@@ -14,6 +13,7 @@ from command_api.options import OptionsValidators
 from command_api.tool_cache import CachedOffer
 from command_api.tool_catalogue import ToolCatalogue
 from events.contracts.values import FileRef
+from events.domain.errors import ToolUnavailable
 from events.domain.tool import INPUT_BYTES_MAX, Offer
 
 

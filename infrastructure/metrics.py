@@ -157,7 +157,7 @@ LATE_OUTCOMES_REFUSED = _counter(
 BEAT_SECONDS = _histogram("beat_duration_seconds", "Time of one heartbeat upsert.", _FAST)
 JOBS_FAILED = _counter("jobs_failed_total", "Jobs that ended in the dead letter state.", "tool")
 
-# The clock. `kind`: retry_due, delayed_due, lease_expired, result_expired, ….
+# The clock. `kind`: due, lease_expired, wait_expired, result_expired, schedule_refused, ….
 CLOCK_FACTS = _counter("clock_facts_total", "Facts the clock appended.", "kind")
 
 # Workflows.

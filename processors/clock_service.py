@@ -19,7 +19,7 @@ from events.domain.job import Job
 from events.domain.schedule import Schedule
 from events.domain.upload import Upload
 from events.store.repository import Repository, StreamConflict
-from events.store.scheduled_jobs import KeyErased, ScheduledJobs
+from events.store.scheduled_jobs import KeyErased, ScheduledJobs, Taken
 from infrastructure import metrics
 from infrastructure.blobs.base import BlobError, BlobStore, checked_key
 from infrastructure.clock import Clock, SystemClock
@@ -213,15 +213,15 @@ class ClockService:
                 if schedule.next_at is None or schedule.next_at > self._clock.now():
                     self._schedules.keep(schedule)
                     break
-                job = await self._take(schedule)
+                taken = await self._take(schedule)
             except (DomainError, StreamConflict) as error:
                 log.debug("fact_skipped", id=str(schedule_id), reason=type(error).__name__)
                 break
             self._schedules.keep(schedule)
-            is_done = self._told("schedule_fired" if job else "schedule_skipped", schedule)
+            is_done = self._told(_became(schedule, taken), schedule)
         return is_done
 
-    async def _take(self, schedule: Schedule) -> Job | None:
+    async def _take(self, schedule: Schedule) -> Taken:
         try:
             return await self._schedules.take(schedule, _origin(schedule, self._clock))
         except KeyErased:
@@ -270,6 +270,23 @@ class ClockService:
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_SECONDS
             await self._sweeps.tidy(LEFTOVER_LEASE_AGE)
+
+
+def _became(schedule: Schedule, taken: Taken) -> str:
+    """The kind of fact that it made; an operator reads of a schedule that cannot fire."""
+    if taken.job is not None:
+        return "schedule_fired"
+    if taken.refusal is None:
+        return "schedule_skipped"
+    log.warning(
+        "schedule_refused",
+        schedule_id=str(schedule.id),
+        tenant=schedule.tenant,
+        tool_id=schedule.template.tool,
+        reason=taken.refusal.code,
+        next_at=schedule.next_at,
+    )
+    return "schedule_refused"
 
 
 def _origin(aggregate: Job | Schedule | Upload, clock: Clock) -> Origin:

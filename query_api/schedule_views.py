@@ -10,6 +10,16 @@ from events.contracts.values import JobStatus
 from query_api.views import FileView, View
 
 
+class SkippedTickView(View):
+    """A time of the plan that got no job."""
+
+    tick: datetime | None = Field(description="Null if it was before times were noted.")
+    reason: str = Field(
+        description="`TOOL_NOT_FOUND`, `TOOL_UNAVAILABLE`, or `MISSED`: it was late, and "
+        "`missed` says `skip`."
+    )
+
+
 class ScheduleView(View):
     """A job that is submitted by a plan."""
 
@@ -26,6 +36,9 @@ class ScheduleView(View):
     last_job_id: UUID | None
     fired: int = Field(description="How many jobs it has submitted.")
     passed_over: int = Field(description="How many of its times got no job of their own.")
+    last_skip: SkippedTickView | None = Field(
+        description="The latest time of its plan, if that got no job."
+    )
     created_at: datetime
     changed_at: datetime
     version: int

@@ -71,12 +71,16 @@ class ScheduleFired(Fact):
 
 
 class ScheduleSkipped(Fact):
-    """Times passed unfired, and its plan says to leave it at that."""
+    """Times passed unfired, and it is left at that."""
 
     TOPIC: ClassVar[str] = "magictoolbox.schedule.skipped"
 
     passed_over: int
     next_at: str
+    tick: str | None = None
+    """The latest of these times."""
+    reason: str | None = None
+    """The code of what kept its job from being made; None: its plan says so, as they are late."""
 
 
 class ScheduleDeleted(Fact):

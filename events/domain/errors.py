@@ -32,6 +32,12 @@ class ToolNotFound(NotFound):
     code = "TOOL_NOT_FOUND"
 
 
+class ToolUnavailable(DomainError):
+    """No worker can run this tool at the moment."""
+
+    code = "TOOL_UNAVAILABLE"
+
+
 class UploadNotFound(NotFound):
     """There is no such upload, or it has expired."""
 

@@ -183,21 +183,23 @@ class Schedule(Aggregate):
 
         The job of that time, with this id, belongs into the same append. Raises ScheduleNotDue.
         """
-        if self.next_at is None or self.next_at > origin.at:
-            raise ScheduleNotDue(next_at=self.next_at)
-        tick, passed_over = self._due(self.next_at, origin.at)
-        if tick is None:
-            next_at = self.plan.next_after(origin.at)
-            self.trigger_event(
-                facts.ScheduleSkipped,
-                passed_over=passed_over,
-                next_at=next_at.isoformat(),
-                **origin.fields(),
-            )
+        is_catching_up = self.plan.missed is Missed.CATCH_UP
+        tick, passed_over = self._due(origin.at, CATCH_UP_MAX if is_catching_up else 1)
+        if self.plan.missed is Missed.SKIP and origin.at - tick > LATE:
+            self._trigger_skipped(tick, passed_over, None, origin)
             return None
         next_at = self.plan.next_after(tick)
         self._trigger_fired(job_id, tick, passed_over, next_at, origin)
         return tick
+
+    def forgo(self, reason: str, origin: Origin) -> None:
+        """Leave every time that is due at that, as no job can be made; raises ScheduleNotDue.
+
+        `reason` is the code of what is in the way. The plan goes on from now: what is held back is
+        not made up for, so that a schedule that cannot fire has one fact for each time at most.
+        """
+        tick, passed_over = self._due(origin.at, 1)
+        self._trigger_skipped(tick, passed_over, reason, origin)
 
     def fire_now(self, job_id: UUID, origin: Origin) -> None:
         """Submit a job whatever the plan says, also while it is paused."""
@@ -209,17 +211,16 @@ class Schedule(Aggregate):
         """Whether it waits to be resumed."""
         return self.status is ScheduleStatus.PAUSED
 
-    def _due(self, first: datetime, now: datetime) -> tuple[datetime | None, int]:
-        """Which time gets a job now, and how many before it get none."""
+    def _due(self, now: datetime, most: int) -> tuple[datetime, int]:
+        """The first of the latest times that are due, and how many there are before it."""
+        first = self.next_at
+        if first is None or first > now:
+            raise ScheduleNotDue(next_at=first)
         timetable = self.plan.timetable
         before = first - timedelta(seconds=1)
-        is_catching_up = self.plan.missed is Missed.CATCH_UP
         # The plan's own next time counts even if the zone has changed its clocks since.
-        found = timetable.latest(before, now, CATCH_UP_MAX if is_catching_up else 1) or [first]
-        tick = found[0]
+        tick = (timetable.latest(before, now, most) or [first])[0]
         passed_over = timetable.count(before, tick - timedelta(seconds=1), PASSED_OVER_COUNTED_MAX)
-        if self.plan.missed is Missed.SKIP and now - tick > LATE:
-            return None, passed_over + 1
         return tick, passed_over
 
     def _trigger_fired(
@@ -236,6 +237,19 @@ class Schedule(Aggregate):
             tick=None if tick is None else tick.isoformat(),
             passed_over=passed_over,
             next_at=None if next_at is None else next_at.isoformat(),
+            **origin.fields(),
+        )
+
+    def _trigger_skipped(
+        self, tick: datetime, passed_over: int, reason: str | None, origin: Origin
+    ) -> None:
+        self.trigger_event(
+            facts.ScheduleSkipped,
+            # This one has no job either.
+            passed_over=passed_over + 1,
+            next_at=self.plan.next_after(origin.at).isoformat(),
+            tick=tick.isoformat(),
+            reason=reason,
             **origin.fields(),
         )
 

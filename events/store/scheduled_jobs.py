@@ -7,14 +7,20 @@ is deleted or gets other files: a job never names a blob that the schedule had l
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from events.contracts.tool import tool_id
 from events.contracts.values import FileRef, Origin, SealedText
-from events.domain.errors import ScheduleNotFound, ToolNotFound
+from events.domain.errors import (
+    DomainError,
+    NotFound,
+    ScheduleNotFound,
+    ToolNotFound,
+    ToolUnavailable,
+)
 from events.domain.job import Job, JobRequest
 from events.domain.schedule import Schedule
 from events.domain.tool import Offer, Tool
@@ -35,6 +41,16 @@ class KeyErased(ScheduleNotFound):
     """What the schedule would submit cannot be read any more."""
 
     code = "SCHEDULE_ERASED"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a time that was due."""
+
+    job: Job | None
+    """None: it gets none."""
+    refusal: DomainError | None = None
+    """What kept its job from being made, if it is not that the plan wants none."""
 
 
 class ScheduledJobs:
@@ -66,34 +82,49 @@ class ScheduledJobs:
         if len(self._known) > SCHEDULES_KEPT_MAX:
             self._known.popitem(last=False)
 
-    async def take(self, schedule: Schedule, origin: Origin) -> Job | None:
-        """Submit the job of the time that is due; None if that time gets none.
+    async def take(self, schedule: Schedule, origin: Origin) -> Taken:
+        """Submit the job of the time that is due, or record why that time gets none.
 
-        Raises ScheduleNotDue, KeyErased, ToolNotFound, StreamConflict, LogUnavailable.
+        Raises ScheduleNotDue, KeyErased, StreamConflict, LogUnavailable.
         """
+        try:
+            offer = await self._offer(schedule.template.tool)
+        except (ToolNotFound, ToolUnavailable) as refusal:
+            schedule.forgo(refusal.code, origin)
+            await self._repository.save(schedule)
+            return Taken(None, refusal)
         job_id = uuid7()
         tick = schedule.fire(job_id, origin)
         if tick is None:
             await self._repository.save(schedule)
-            return None
-        job, keys = await self._job(schedule, job_id, tick, origin)
+            return Taken(None)
+        job, keys = await self._job(schedule, job_id, tick, offer, origin)
         await self._repository.save(schedule, job, keys=keys)
-        return job
+        return Taken(job)
 
     async def take_now(
         self, schedule: Schedule, job_id: UUID, origin: Origin, command: Command | None = None
     ) -> tuple[Job, Saved]:
-        """Submit a job whatever the plan says; raises the same, and CommandRepeated."""
+        """Submit a job whatever the plan says.
+
+        Raises KeyErased, ToolNotFound, ToolUnavailable, StreamConflict, LogUnavailable,
+        CommandRepeated.
+        """
         schedule.fire_now(job_id, origin)
-        job, keys = await self._job(schedule, job_id, None, origin)
+        offer = await self._offer(schedule.template.tool)
+        job, keys = await self._job(schedule, job_id, None, offer, origin)
         saved = await self._repository.save(schedule, job, command=command, keys=keys)
         return job, saved
 
     async def _job(
-        self, schedule: Schedule, job_id: UUID, tick: datetime | None, origin: Origin
+        self,
+        schedule: Schedule,
+        job_id: UUID,
+        tick: datetime | None,
+        offer: Offer,
+        origin: Origin,
     ) -> tuple[Job, list[WrappedKey]]:
         theirs = await self._seal(schedule.id)
-        offer = await self._offer(schedule.template.tool)
         seal, key = self._sealer.new_key(job_id, schedule.tenant, schedule.owner)
         request = _request(schedule, offer, tick, lambda *text: _again(theirs, seal, *text))
         keys = [key]
@@ -117,10 +148,15 @@ class ScheduledJobs:
             raise KeyErased from None
 
     async def _offer(self, name: str) -> Offer:
-        tool = await self._repository.load(Tool, tool_id(name))
-        if tool.offered is None:
+        try:
+            offer = (await self._repository.load(Tool, tool_id(name))).offered
+        except NotFound:
+            offer = None
+        if offer is None:
             raise ToolNotFound
-        return tool.offered
+        if not offer.available:
+            raise ToolUnavailable(offer.unavailable_reason, tool=name)
+        return offer
 
 
 def _request(

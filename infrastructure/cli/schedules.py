@@ -161,6 +161,14 @@ def _row(schedule: dict[str, Any]) -> tuple[object, ...]:
     return (schedule["schedule_id"], *plan, to_the_second(schedule["next_at"]), schedule["name"])
 
 
+def last_tick(skip: dict[str, Any] | None) -> str | None:
+    """What became of the latest time of its plan, if it got no job."""
+    if skip is None:
+        return None
+    when = f"{to_the_second(skip['tick'])} " if skip["tick"] else ""
+    return f"{when}made no job: {skip['reason']}"
+
+
 def _fields(schedule: dict[str, Any]) -> dict[str, object]:
     job = schedule["job"]
     return {
@@ -177,6 +185,7 @@ def _fields(schedule: dict[str, Any]) -> dict[str, object]:
         "next": [to_the_second(each) for each in schedule["next_fires"]],
         "fired": schedule["fired"],
         "passed over": schedule["passed_over"],
+        "last tick": last_tick(schedule["last_skip"]),
         "created": to_the_second(schedule["created_at"]),
         "position": schedule["position"],
     }

@@ -18,6 +18,8 @@ from projectors.rows import KeyedRows, RowsChanged
 ACTIVE: Final = "active"
 PAUSED: Final = "paused"
 DELETED: Final = "deleted"
+MISSED: Final = "MISSED"
+"""Why a time has no job that nobody looked at in time, by a plan that wants none then."""
 
 
 @dataclass(slots=True)
@@ -43,11 +45,14 @@ class ScheduleRow:
     changed_at: datetime
     version: int
     position: int
+    skipped_tick: datetime | None
+    skipped_because: str | None
 
 
 CHANGING: Final = (
     *("name", "status", "cron", "zone", "missed", "tool", "template", "next_at"),
     *("last_fired_at", "last_job", "fired", "passed_over", "changed_at", "version", "position"),
+    *("skipped_tick", "skipped_because"),
 )
 
 
@@ -55,7 +60,7 @@ class ScheduleSummary:
     """Keeps each schedule as its latest fact left it."""
 
     name: Final = "schedule_summary"
-    version: Final = 1
+    version: Final = 2
 
     def __init__(self) -> None:
         self.rows: KeyedRows[ScheduleRow] = KeyedRows(
@@ -105,6 +110,8 @@ def _created(fact: facts.ScheduleCreated, position: int) -> ScheduleRow:
         changed_at=fact.timestamp,
         version=fact.originator_version,
         position=position,
+        skipped_tick=None,
+        skipped_because=None,
     )
 
 
@@ -130,11 +137,15 @@ def _fired(row: ScheduleRow, fact: facts.ScheduleFired) -> None:
     row.last_job = UUID(fact.job)
     row.fired += 1
     row.passed_over += fact.passed_over
+    if fact.tick is not None:
+        row.skipped_tick = row.skipped_because = None
 
 
 def _skipped(row: ScheduleRow, fact: facts.ScheduleSkipped) -> None:
     row.next_at = _time(fact.next_at)
     row.passed_over += fact.passed_over
+    row.skipped_tick = _time(fact.tick)
+    row.skipped_because = fact.reason or MISSED
 
 
 def _deleted(row: ScheduleRow, fact: facts.ScheduleDeleted) -> None:

@@ -42,6 +42,8 @@ schedule_summary = Table(
     Column("changed_at", _TIME, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
+    Column("skipped_tick", _TIME),
+    Column("skipped_because", Text),
     PrimaryKeyConstraint("schedule_id", name="schedule_summary_pkey"),
     Index("schedule_summary_newest", "tenant", "created_at", "schedule_id"),
     Index("schedule_summary_owner", "tenant", "owner", "created_at", "schedule_id"),
@@ -49,5 +51,6 @@ schedule_summary = Table(
 """A deleted schedule keeps its row, for the history of its jobs; lists leave it out.
 
 `passed_over` counts the times that got no job of their own; `changed_at` is when its terms or its
-status changed last.
+status changed last. `skipped_because` is the code of what kept the latest time of its plan from
+having a job, null if it has one; `skipped_tick` is that time.
 """

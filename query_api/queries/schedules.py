@@ -42,6 +42,8 @@ class ScheduleRow:
     changed_at: datetime
     version: int
     position: int
+    skipped_tick: datetime | None
+    skipped_because: str | None
 
 
 @dataclass(frozen=True, slots=True)

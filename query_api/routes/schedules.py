@@ -30,6 +30,7 @@ from query_api.schedule_views import (
     SchedulePage,
     ScheduleTemplateView,
     ScheduleView,
+    SkippedTickView,
 )
 from query_api.sealed import SealedText
 from query_api.waiting import read_at_least, read_when
@@ -146,6 +147,7 @@ def _fields(row: ScheduleRow, text: SealedText, links: Links) -> dict[str, Any]:
         "last_job_id": row.last_job,
         "fired": row.fired,
         "passed_over": row.passed_over,
+        "last_skip": _last_skip(row),
         "created_at": row.created_at,
         "changed_at": row.changed_at,
         "version": row.version,
@@ -168,6 +170,12 @@ def _template(
         timeout_seconds=template["timeout_seconds"],
         queue_seconds_max=template["queue_seconds_max"],
     )
+
+
+def _last_skip(row: ScheduleRow) -> SkippedTickView | None:
+    if row.skipped_because is None:
+        return None
+    return SkippedTickView.model_construct(tick=row.skipped_tick, reason=row.skipped_because)
 
 
 def _next_fires(row: ScheduleRow) -> list[datetime]:

@@ -149,7 +149,10 @@ class Histories:
             if schedule.is_paused:
                 schedule.resume(at)
             elif schedule.next_at and schedule.next_at <= at.at:
-                schedule.fire(self.new_id(), at)
+                if chance < 0.2:
+                    schedule.forgo("TOOL_UNAVAILABLE", at)
+                else:
+                    schedule.fire(self.new_id(), at)
             elif chance < 0.3:
                 schedule.fire_now(self.new_id(), at)
             elif chance < 0.6:

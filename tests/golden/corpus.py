@@ -18,7 +18,7 @@ from uuid import UUID
 from events.contracts.catalogue import FACTS
 from events.contracts.fact import AnyFact
 from events.contracts.job import AttemptStarted, JobReopened, JobSubmitted
-from events.contracts.schedule import ScheduleChanged, ScheduleCreated
+from events.contracts.schedule import ScheduleChanged, ScheduleCreated, ScheduleSkipped
 from events.contracts.tool import ToolOffered
 from events.contracts.workflow import StepStarted, WorkflowReopened, WorkflowSubmitted
 from events.store.codec import Codec
@@ -140,6 +140,11 @@ LATER: tuple[Later, ...] = (
     Later(ScheduleChanged, "inputs", {"template": TEMPLATE_WITH_FILES}),
     Later(ScheduleCreated, "secrets", {"template": BY_NAME["template"] | SECRETS}),
     Later(WorkflowSubmitted, "secrets", {"steps": [STEP | SECRETS]}),
+    Later(
+        ScheduleSkipped,
+        "reason",
+        {"tick": "2026-11-23T12:30:00+00:00", "reason": "TOOL_NOT_FOUND"},
+    ),
 )
 """Added to at its end, never changed."""
 

@@ -170,7 +170,7 @@ async def test_many_who_fire_at_once_make_one_job_for_each_time(floor: Floor) ->
         while True:
             loaded = await floor.repository.load(Schedule, schedule.id)
             try:
-                made += await jobs.take(loaded, at(until)) is not None
+                made += (await jobs.take(loaded, at(until))).job is not None
             except StreamConflict:
                 continue
             except DomainError:

@@ -1,7 +1,7 @@
 """Schedules as they are shown: their plan, their next times, what came of them, and to whom."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -60,6 +60,7 @@ async def test_a_schedule_shows_its_words_times_and_jobs(
     }
     assert shown["job"]["queue_seconds_max"] == 60.0
     assert (shown["fired"], shown["last_job_id"]) == (2, str(second))
+    assert shown["last_skip"] is None
     latest = [(job["job_id"], job["status"]) for job in shown["latest_jobs"]]
     assert latest == [(str(second), "queued"), (str(first), "running")]
     times = [datetime.fromisoformat(each) for each in shown["next_fires"]]
@@ -70,6 +71,29 @@ async def test_a_schedule_shows_its_words_times_and_jobs(
     job = await query_client.get(f"/jobs/{first}", headers=await auth_headers())
     assert job.json()["schedule_id"] == str(schedule_id)
     assert job.json()["inputs"] == [file]
+
+
+async def test_a_schedule_shows_why_its_last_time_has_no_job(
+    query_client: httpx.AsyncClient, world: World, auth_headers: AuthHeaders
+) -> None:
+    schedule_id = await world.schedule()
+    due = datetime.now(UTC) + timedelta(hours=1)
+    await change(
+        world,
+        schedule_id,
+        lambda found, at: found.forgo("TOOL_UNAVAILABLE", replace(at, at=due)),
+    )
+    await world.project()
+    headers = await auth_headers()
+
+    shown = (await query_client.get(f"/schedules/{schedule_id}", headers=headers)).json()
+    page = (await query_client.get("/schedules", headers=headers)).json()
+
+    assert shown["last_skip"]["reason"] == "TOOL_UNAVAILABLE"
+    tick = datetime.fromisoformat(shown["last_skip"]["tick"])
+    assert (tick.minute, due - timedelta(hours=1) < tick <= due) == (0, True)
+    assert (shown["fired"], shown["passed_over"]) == (0, 1)
+    assert [each["last_skip"] for each in page["items"]] == [shown["last_skip"]]
 
 
 async def test_a_paused_schedule_has_no_next_time_and_a_deleted_one_is_gone(

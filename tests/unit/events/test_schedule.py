@@ -105,6 +105,30 @@ def test_what_skips_still_fires_the_time_that_is_now() -> None:
     assert passed_over(schedule) == 2
 
 
+@pytest.mark.parametrize("missed", list(Missed))
+def test_times_whose_job_cannot_be_made_are_left_at_that_with_one_fact(missed: Missed) -> None:
+    schedule = made(missed=missed)
+
+    schedule.forgo("TOOL_NOT_FOUND", at(NOON + 35 * MINUTE))
+
+    _, skipped = schedule.pending_events
+    assert (skipped.reason, skipped.passed_over) == ("TOOL_NOT_FOUND", 3)
+    assert skipped.tick == (NOON + 30 * MINUTE).isoformat()
+    with pytest.raises(ScheduleNotDue):
+        schedule.forgo("TOOL_NOT_FOUND", at(NOON + 35 * MINUTE))
+    assert fired(schedule, NOON + 40 * MINUTE) == [NOON + 40 * MINUTE]
+    assert passed_over(schedule) == 3
+
+
+def test_a_time_that_is_skipped_by_its_plan_is_named_and_has_no_other_reason() -> None:
+    schedule = made(missed=Missed.SKIP)
+
+    assert fired(schedule, NOON + 35 * MINUTE) == []
+
+    skipped = schedule.pending_events[-1]
+    assert (skipped.tick, skipped.reason) == ((NOON + 30 * MINUTE).isoformat(), None)
+
+
 def test_times_that_pass_in_a_pause_are_not_missed() -> None:
     schedule = made(missed=Missed.CATCH_UP)
     schedule.pause(origin())
@@ -210,6 +234,15 @@ class AnyPlan(RuleBasedStateMachine):
         found = fired(self.schedule, self.now)
         assert all(tick <= self.now for tick in found)
         self.taken += found
+
+    @rule(minutes=st.integers(0, 400))
+    def look_when_no_job_can_be_made(self, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+        try:
+            self.schedule.forgo("TOOL_NOT_FOUND", at(self.now))
+        except ScheduleNotDue:
+            return
+        assert fired(self.schedule, self.now) == []
 
     @rule(what=st.sampled_from(["pause", "resume", "fire_now"]))
     def steer(self, what: str) -> None:

@@ -9,7 +9,7 @@ import orjson
 from events.contracts.fact import AnyFact
 from events.contracts.values import SealedText
 from events.domain.job import Failure
-from events.domain.schedule import Plan, Schedule, Template
+from events.domain.schedule import Missed, Plan, Schedule, Template
 from infrastructure.ids import uuid7
 from projectors.group import Group
 from projectors.projections.tool_catalogue import NEVER_OFFERED
@@ -149,6 +149,28 @@ def test_a_schedule_shows_what_came_of_it() -> None:
     assert row["last_fired_at"] == NOON + timedelta(minutes=35)
     assert row["changed_at"] == NOON + timedelta(minutes=36)
     assert orjson.loads(row["template"])["options"] == "s1.secret-options"
+
+
+def test_a_schedule_shows_why_its_last_time_has_no_job_until_one_has() -> None:
+    template = Template("no-op", SealedText("s1.secret-options"))
+    plan = Plan("*/10 * * * *", missed=Missed.SKIP)
+    made = Schedule.create(uuid7(), SealedText("s1.name"), plan, template, origin())
+
+    def shown() -> tuple[Any, ...]:
+        told.extend(facts_of(made))
+        (row,) = given(told)["schedule_summary"]
+        return row["skipped_tick"], row["skipped_because"], row["passed_over"]
+
+    told: list[AnyFact] = []
+    assert shown() == (None, None, 0)
+    made.forgo("TOOL_NOT_FOUND", origin(at=NOON + timedelta(minutes=11)))
+    assert shown() == (NOON + timedelta(minutes=10), "TOOL_NOT_FOUND", 1)
+    made.fire_now(uuid7(), origin(at=NOON + timedelta(minutes=12)))
+    assert shown()[1] == "TOOL_NOT_FOUND", "a job that somebody wanted is of no time of the plan"
+    made.fire(uuid7(), origin(at=NOON + timedelta(minutes=38)))
+    assert shown() == (NOON + timedelta(minutes=30), "MISSED", 3)
+    made.fire(uuid7(), origin(at=NOON + timedelta(minutes=40)))
+    assert shown() == (None, None, 3)
 
 
 def test_uploads_make_no_rows() -> None:
