@@ -214,7 +214,7 @@ async def test_a_clock_that_was_away_for_a_thousand_times_owes_one_job(floor: Fl
     await floor.until(lambda: has_caught_up(floor, schedule), "it never fired")
 
     first = (await fires(floor, schedule))[0]
-    assert first.passed_over == 999
+    assert first.passed_over in {999, 1_000}, "one more if a minute passed before"
     assert len(await submissions(floor)) <= 2, "one for all that was missed, one if a minute passed"
 
 
@@ -229,7 +229,7 @@ async def test_a_clock_that_was_away_for_a_thousand_times_catches_up_with_a_limi
 
     fired = await fires(floor, schedule)
     assert CATCH_UP_MAX <= len(fired) <= CATCH_UP_MAX + 2
-    assert fired[0].passed_over == 1_000 - CATCH_UP_MAX
+    assert fired[0].passed_over - 1_000 + CATCH_UP_MAX in {0, 1}, "one if a minute passed before"
     assert sum(fact.passed_over for fact in fired[1:]) == 0
 
 
