@@ -25,7 +25,11 @@ class JobTemplateBody(RequestBody):
     """The job that a schedule submits."""
 
     tool: ToolName = Field(examples=["no-op"])
-    options: Options = Field(default_factory=dict)
+    options: Options = Field(
+        default_factory=dict,
+        description="In a change of a job of the same tool, a secret option that is absent stays "
+        "as it is; null takes it away.",
+    )
     queue: QueueName = DEFAULT_QUEUE
     priority: Priority = 0
     labels: Labels = Field(default_factory=dict)
@@ -72,7 +76,10 @@ class ScheduleBody(RequestBody):
 
 
 class ScheduleChangeBody(RequestBody):
-    """What is to be different; absent fields stay as they are, a job is given whole."""
+    """What is to be different; absent fields stay as they are.
+
+    A job is given whole, but for its files and its secret options, which stay unless it names them.
+    """
 
     name: ScheduleName | None = None
     cron: str | None = Field(default=None, max_length=CRON_CHARACTERS_MAX)

@@ -5,7 +5,7 @@ made, and its jobs name the copy.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -15,7 +15,7 @@ from command_api.input_files import InputFile, InputFiles, owned
 from command_api.job_terms import LABELS_FIELD, OPTIONS_FIELD, SECRETS_FIELD, timeout_within
 from command_api.options import canonical
 from command_api.schedule_commands import JobTemplate
-from command_api.secret_options import parted
+from command_api.secret_options import parted, with_kept
 from command_api.tool_cache import CachedOffer
 from command_api.tool_check import ToolCheck
 from events.contracts.values import FileRef, SealedText
@@ -67,6 +67,21 @@ class ScheduleTemplates:
         """The template with files that the schedule has already; raises the same."""
         tool = await self._checked(job, kept)
         return self._template(principal, job, tool, kept, seals)
+
+    async def with_kept_secrets(
+        self, job: JobTemplate, before: Template, seals: ScheduleSeals
+    ) -> JobTemplate:
+        """The job of a change with the secrets that its tool was given before and it leaves out.
+
+        They are shown to nobody, so nobody who changes something else could name them again.
+        """
+        if before.secrets is None or seals.secrets is None or before.tool != job.tool:
+            return job
+        names = await self._tools.secret_names(job.tool)
+        secrets = orjson.loads(seals.secrets.open(SECRETS_FIELD, before.secrets))
+        # A newer version of the tool may have given up an option.
+        kept = {name: value for name, value in secrets.items() if name in names}
+        return replace(job, options=with_kept(job.options, kept))
 
     async def _checked(self, job: JobTemplate, files: Sequence[InputFile | FileRef]) -> CachedOffer:
         tool = await self._tools.check(job.tool, job.options, files)

@@ -18,6 +18,12 @@ def parted(
     return open_ones, secrets
 
 
+def with_kept(options: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """These options, and the kept secrets that they do not name; with null they take one away."""
+    removed = {name for name in kept if options.get(name, kept[name]) is None}
+    return {name: value for name, value in {**kept, **options}.items() if name not in removed}
+
+
 def secret_names(schema: Mapping[str, Any]) -> frozenset[str]:
     """The options that hold a secret."""
     fields: Mapping[str, Any] = schema.get("properties", {})

@@ -10,6 +10,7 @@ from command_api.errors import (
 )
 from command_api.input_files import InputFile
 from command_api.options import OptionsValidators
+from command_api.secret_options import secret_names
 from command_api.tool_cache import CachedOffer
 from command_api.tool_catalogue import ToolCatalogue
 from events.contracts.values import FileRef
@@ -41,6 +42,10 @@ class ToolCheck:
             raise ToolUnavailable(offer.unavailable_reason, tool=tool)
         self._validators.check(tool, offer.version, offer.options_schema, options)
         return known
+
+    async def secret_names(self, tool: str) -> frozenset[str]:
+        """Its options that hold a secret; raises ToolNotFound."""
+        return secret_names((await self._catalogue.offer(tool)).offer.options_schema)
 
 
 def check_files(tool: CachedOffer, files: Sequence[InputFile | FileRef]) -> None:

@@ -194,14 +194,21 @@ class ManageSchedulesHandler:
         job, principal = command.job, command.principal
         if job is None:
             return lambda current: current
+        job = await self._templates.with_kept_secrets(job, before.template, seals)
         if job.inputs is None:
             kept = before.template.inputs
             anew = await self._templates.change(principal, job, kept, seals)
-            # Not those of before: somebody else may have given it others meanwhile.
-            return lambda current: replace(anew, inputs=current.inputs)
-        files = await self._templates.find(principal, job)
-        with_files = await self._templates.make(principal, job, files, seals, blobs)
-        return lambda current: with_files
+        else:
+            files = await self._templates.find(principal, job)
+            anew = await self._templates.make(principal, job, files, seals, blobs)
+
+        def become(current: Template) -> Template:
+            # Somebody else may have given it other files or another secret meanwhile.
+            if current.secrets != before.template.secrets:
+                raise StreamConflict(StreamConflict.__doc__)
+            return anew if job.inputs is not None else replace(anew, inputs=current.inputs)
+
+        return become
 
     async def _load(self, command: Asked, schedule_id: UUID) -> Schedule:
         try:

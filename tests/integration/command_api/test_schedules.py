@@ -11,11 +11,13 @@ import pytest
 
 from events.contracts.job import JobSubmitted
 from events.contracts.schedule import ScheduleChanged, ScheduleFired
-from events.contracts.values import JobStatus
+from events.contracts.values import PLATFORM_TENANT, JobStatus
 from events.domain.schedule import Missed, Schedule
+from events.domain.tool import Tool
 from events.store.codec import Codec
 from events.store.sealing import secrets_id
-from tests.fixtures.command_api import QUERY_URL, CommandApi
+from tests.fixtures.command_api import QUERY_URL, CommandApi, offer
+from tests.fixtures.events import origin
 
 Headers = dict[str, str]
 BODY: dict[str, Any] = {
@@ -209,10 +211,76 @@ async def test_a_secret_of_a_schedule_lies_under_a_key_of_its_own_as_does_each_j
         assert orjson.loads(its.open("secrets", submitted.secrets)) == {"password": password}
         words = await api.seal(submitted.originator_id)
         assert orjson.loads(words.open("options", submitted.options)) == {"quality": 3}
-    assert (await fired_after(quality=3)).secrets is None
     for row in await api.log.read_after(0):
         assert secret.encode() not in row.state
         assert other.encode() not in row.state
+
+
+async def introduce(api: CommandApi, name: str) -> None:
+    """A worker offers a tool of this name."""
+    tool = Tool.introduce(name, origin(tenant=PLATFORM_TENANT))
+    tool.offer(offer(), origin(tenant=PLATFORM_TENANT))
+    await api.repository.save(tool)
+
+
+async def test_a_change_keeps_a_secret_that_it_does_not_name_until_null_takes_it_away(
+    api: CommandApi, client: httpx.AsyncClient, auth_headers: Headers
+) -> None:
+    secret = {"password": "hunter2-hunter2"}
+    job = {"tool": "no-op", "options": {"quality": 3, **secret}}
+    schedule_id = await created(client, auth_headers, job=job)
+
+    async def after(tool: str = "no-op", **options: Any) -> tuple[Any, Any]:
+        """What the schedule's options are, open and secret ones, after a change to these."""
+        answer = await client.patch(
+            f"/schedules/{schedule_id}",
+            json={"job": {"tool": tool, "options": options}},
+            headers=auth_headers,
+        )
+        assert answer.status_code == 200, answer.text
+        template = (await schedule_of(api, schedule_id)).template
+        words, own = await api.seal(schedule_id), await api.seal(secrets_id(schedule_id))
+        secrets = template.secrets and orjson.loads(own.open("secrets", template.secrets))
+        return orjson.loads(words.open("options", template.options)), secrets
+
+    assert await after(quality=4) == ({"quality": 4}, secret)
+    assert await after() == ({}, secret)
+    answer = await client.post(f"/schedules/{schedule_id}/fire", headers=auth_headers)
+    (submitted,) = await facts_of(api, UUID(answer.json()["job_id"]))
+    its = await api.seal(secrets_id(submitted.originator_id))
+    assert orjson.loads(its.open("secrets", submitted.secrets)) == secret
+    assert await after(quality=5, password=None) == ({"quality": 5}, None)
+    assert await after(quality=6) == ({"quality": 6}, None)
+    assert await after(password="another-secret") == ({}, {"password": "another-secret"})
+    await introduce(api, "other-tool")
+    assert await after("other-tool") == ({}, None), "a secret is for the tool that it was given to"
+
+
+async def test_of_two_who_change_a_secret_at_once_nobody_brings_the_old_one_back(
+    api: CommandApi, client: httpx.AsyncClient, auth_headers: Headers
+) -> None:
+    job = {"tool": "no-op", "options": {"password": "hunter2-hunter2"}}
+    schedule_id = await created(client, auth_headers, job=job)
+    url = f"/schedules/{schedule_id}"
+    told = [{"quality": 3}, {"password": "another-secret"}]
+
+    answers = await asyncio.gather(
+        *(
+            client.patch(
+                url, json={"job": {"tool": "no-op", "options": each}}, headers=auth_headers
+            )
+            for each in told * 5
+        )
+    )
+
+    codes = [(each.status_code, each.json().get("code")) for each in answers]
+    assert set(codes) <= {(200, None), (409, "CONFLICT")}
+    own = await api.seal(secrets_id(schedule_id))
+    facts = (await facts_of(api, schedule_id))[1:]
+    secrets = [orjson.loads(own.open("secrets", fact.template["secrets"])) for fact in facts]
+    assert len(facts) == codes.count((200, None)) > 0
+    found = [each["password"] == "another-secret" for each in secrets]
+    assert found == sorted(found), "the old one never follows the new one"
 
 
 async def test_a_schedule_without_a_key_for_secrets_is_told_so(
