@@ -81,6 +81,8 @@ def _fields(
         "queue_seconds_max": row.queue_seconds_max,
         "schedule_id": row.schedule_id,
         "reused_from": row.reused_from,
+        "workflow_id": row.workflow_id,
+        "step": row.step,
         "version": row.version,
         "position": row.position,
         "links": links.job(row.job_id, row.status) | _zip_link(row, outputs, links),

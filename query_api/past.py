@@ -103,6 +103,8 @@ def _submitted(event: RecordedEvent, fact: facts.JobSubmitted) -> JobRow:
         position=event.position,
         queue_seconds_max=fact.queue_seconds_max,
         schedule_id=UUID(fact.schedule) if fact.schedule else None,
+        workflow_id=UUID(fact.workflow) if fact.workflow else None,
+        step=fact.step,
     )
 
 

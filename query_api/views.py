@@ -78,6 +78,8 @@ class JobView(View):
     )
     schedule_id: UUID | None = Field(description="The schedule that submitted it.")
     reused_from: UUID | None = Field(description="The job whose result it got, without a run.")
+    workflow_id: UUID | None = Field(description="The workflow that it is a part of.")
+    step: str | None = Field(description="The step of that workflow.")
     version: int = Field(description="Of the job: its number of events.")
     position: int = Field(description="Of its latest event in the log.")
     links: dict[str, str]

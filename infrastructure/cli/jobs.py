@@ -32,13 +32,15 @@ def list_jobs(
         list[str] | None,
         typer.Option(metavar="NAME:VALUE", help="Only jobs with this label; may be repeated."),
     ] = None,
+    workflow: Annotated[str | None, typer.Option(help="Only jobs of this workflow.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Jobs, newest first: your own, or the tenant's where your role sees them."""
     with open_client(data_dir) as client:
-        jobs = client.pages("/jobs", limit, status=status, tool=tool, label=label)
+        conditions = {"status": status, "tool": tool, "label": label, "workflow_id": workflow}
+        jobs = client.pages("/jobs", limit, **conditions)
     if as_json:
         show_json(jobs)
         return
@@ -177,6 +179,8 @@ def _fields(job: dict[str, Any]) -> dict[str, object]:
         "run budget": _seconds(job["timeout_seconds"]),
         "wait budget": _seconds(job["queue_seconds_max"]),
         "schedule": job["schedule_id"],
+        "workflow": job["workflow_id"],
+        "step": job["step"],
         "reused from": job["reused_from"],
         "expires": to_the_second(job["expires_at"]),
         "position": job["position"],

@@ -59,6 +59,8 @@ class JobRow:
     queue_seconds_max: float | None
     schedule_id: UUID | None
     reused_from: UUID | None
+    workflow_id: UUID | None
+    step: str | None
 
 
 CHANGING: Final = (
@@ -121,6 +123,8 @@ def submitted(fact: facts.JobSubmitted, position: int) -> JobRow:
         queue_seconds_max=fact.queue_seconds_max,
         schedule_id=UUID(fact.schedule) if fact.schedule else None,
         reused_from=None,
+        workflow_id=UUID(fact.workflow) if fact.workflow else None,
+        step=fact.step,
     )
 
 

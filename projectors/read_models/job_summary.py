@@ -61,6 +61,8 @@ job_summary = Table(
     Column("queue_seconds_max", Double),
     Column("schedule_id", Uuid),
     Column("reused_from", Uuid),
+    Column("workflow_id", Uuid),
+    Column("step", Text),
     PrimaryKeyConstraint("job_id", name="job_summary_pkey"),
     Index("job_summary_newest", "tenant", "created_at", "job_id"),
     Index("job_summary_owner", "tenant", "owner", "created_at", "job_id"),
@@ -78,6 +80,13 @@ job_summary = Table(
         "schedule_id",
         "created_at",
         postgresql_where=text("schedule_id IS NOT NULL"),
+    ),
+    Index(
+        "job_summary_workflow",
+        "workflow_id",
+        "created_at",
+        "job_id",
+        postgresql_where=text("workflow_id IS NOT NULL"),
     ),
     Index(
         "job_summary_labels",

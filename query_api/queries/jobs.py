@@ -60,6 +60,8 @@ class JobRow:
     queue_seconds_max: float | None = None
     schedule_id: UUID | None = None
     reused_from: UUID | None = None
+    workflow_id: UUID | None = None
+    step: str | None = None
     secret_options: list[str] | None = None
     """No column: which options are never shown; None where that was not asked or is unknown."""
 
@@ -84,6 +86,7 @@ class JobFilter:
     tool: str | None = None
     label_tokens: tuple[str, ...] = ()
     created_after: datetime | None = None
+    workflow_id: UUID | None = None
 
     def parameters(self) -> dict[str, Any]:
         """The conditions that are set, by the names of their parameters."""
@@ -94,6 +97,7 @@ class JobFilter:
             "tool": self.tool,
             "label_tokens": list(self.label_tokens) or None,
             "created_after": self.created_after,
+            "workflow_id": self.workflow_id,
         }
         return {name: value for name, value in values.items() if value is not None}
 
@@ -175,6 +179,7 @@ def _page(conditions: frozenset[str]) -> AnySelect:
         "tool": table.tool == bindparam("tool"),
         "label_tokens": table.label_tokens.contains(bindparam("label_tokens", type_=ARRAY(Text))),
         "created_after": table.created_at > bindparam("created_after"),
+        "workflow_id": table.workflow_id == bindparam("workflow_id"),
         "cursor_id": tuple_(table.created_at, table.job_id)
         < tuple_(
             bindparam("cursor_at", type_=table.created_at.type),

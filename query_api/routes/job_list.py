@@ -1,6 +1,7 @@
 """A page of jobs, newest first."""
 
 from typing import Annotated, Final
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -22,6 +23,7 @@ from query_api.views import JobPage
 from query_api.waiting import read_at_least
 
 LABELS_MAX: Final = 8
+CONDITIONS: Final = {"status", "tool", "label", "created_after", "workflow_id"}
 Label = Annotated[str, StringConstraints(pattern=r"^[^:]{1,100}:[^\x00]{0,300}$")]
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -40,6 +42,7 @@ class JobQuery(BaseModel):
         default=[], max_length=LABELS_MAX, description="`name:value`; all of these; repeat it."
     )
     created_after: AwareDatetime | None = None
+    workflow_id: UUID | None = None
     limit: PageSize = PAGE_SIZE_DEFAULT
     cursor: str | None = Field(
         default=None, max_length=CURSOR_CHARACTERS_MAX, description="`next_cursor` of a page."
@@ -49,7 +52,7 @@ class JobQuery(BaseModel):
     @property
     def fingerprint(self) -> str:
         """What a cursor is bound to."""
-        return self.model_dump_json(include={"status", "tool", "label", "created_after"})
+        return self.model_dump_json(include=CONDITIONS)
 
 
 @reads(router, "", JobPage)
@@ -89,6 +92,7 @@ def _filter(query: JobQuery, principal: Principal, history: History) -> JobFilte
             history.label_token(principal.tenant, name, value) for name, _, value in labels
         ),
         created_after=query.created_after,
+        workflow_id=query.workflow_id,
     )
 
 

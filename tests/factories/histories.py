@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from events.contracts.bulk import BulkAction
@@ -83,6 +84,7 @@ class Histories:
             retention_seconds=self.random.choice((1, 10**6)),
             queue_seconds_max=self.random.choice((None, None, 60.0)),
             schedule=self.new_id() if self.random.random() < 0.1 else None,
+            **self._part_of(self.random.random() < 0.1),
         )
         return Job.submit(self.new_id(), request, self.origin(self.random.choice(TENANTS)))
 
@@ -105,10 +107,13 @@ class Histories:
             job.become_due(origin)
         elif not job.status.is_final:
             job.cancel(origin)
-        elif job.status is not JobStatus.SUCCEEDED:
+        elif job.status is not JobStatus.SUCCEEDED and job.workflow is None:
             job.reopen(origin)
         elif not job.result_expired and job.expires_at and job.expires_at <= origin.at:
             job.expire_result(origin)
+
+    def _part_of(self, workflow: bool) -> dict[str, Any]:
+        return {"workflow": self.new_id(), "step": "a"} if workflow else {}
 
     def _end_attempt(self, job: Job, origin: Origin) -> None:
         chance = self.random.random()

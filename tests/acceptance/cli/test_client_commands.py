@@ -383,7 +383,12 @@ def test_a_workflow_is_submitted_watched_shown_and_drawn(run: Run, tmp_path: Pat
     assert [step["status"] for step in view["steps"]] == ["succeeded"] * 3
     assert view["name"] == "Codes and sums"
     job_id = view["steps"][2]["jobs"][0]["job_id"]
-    inputs = json.loads(run("jobs", "show", job_id, "--json").stdout)["inputs"]
+    job = json.loads(run("jobs", "show", job_id, "--json").stdout)
+    assert (job["workflow_id"], job["step"]) == (workflow_id, "sums")
+    its = json.loads(run("jobs", "list", "--workflow", workflow_id, "--json").stdout)
+    assert [each["step"] for each in its][:1] == ["sums"]
+    assert sorted(each["step"] for each in its) == ["a", "b", "sums"]
+    inputs = job["inputs"]
     assert [file["name"] for file in inputs][:1] == ["letter.txt"]
     assert len(inputs) == 3
     assert workflow_id in listed.stdout

@@ -6,6 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from infrastructure.ids import uuid7
 from infrastructure.principals import Role
 from tests.fixtures.query_api import AuthHeaders, World
 
@@ -107,6 +108,40 @@ async def test_filters_narrow_the_list_together(
     assert await found("tool=checksum&status=running&label=team:red") == [running]
 
 
+async def test_jobs_of_a_workflow_name_it_and_their_step_and_are_found_by_it(
+    query_client: httpx.AsyncClient, world: World, auth_headers: AuthHeaders
+) -> None:
+    workflow, another = uuid7(), uuid7()
+    jobs = [await world.submit(workflow=workflow) for _ in range(3)]
+    await world.submit(workflow=another)
+    alone = await world.submit()
+    await world.submit(await world.user(name="someone"), workflow=workflow)
+    await world.start(jobs[1])
+    await world.project()
+    headers = await auth_headers()
+    url = f"/jobs?workflow_id={workflow}"
+
+    first = await query_client.get(f"{url}&limit=2", headers=headers)
+    cursor = first.json()["next_cursor"]
+    rest = await query_client.get(f"{url}&limit=2&cursor={cursor}", headers=headers)
+    running = await query_client.get(f"{url}&status=running", headers=headers)
+    elsewhere = await query_client.get(
+        f"/jobs?workflow_id={another}&cursor={cursor}", headers=headers
+    )
+    foreign = await query_client.get(url, headers=await auth_headers(Role.ADMIN, tenant="globex"))
+
+    assert (ids(first), ids(rest), ids(running)) == (jobs[:0:-1], jobs[:1], [jobs[1]])
+    assert elsewhere.json()["code"] == "INVALID_CURSOR"
+    assert ids(foreign) == []
+    shown = {(job["workflow_id"], job["step"]) for job in first.json()["items"]}
+    assert shown == {(str(workflow), "scan")}
+    for path in (f"/jobs/{jobs[0]}", f"/jobs/{jobs[0]}?at=1"):
+        job = (await query_client.get(path, headers=headers)).json()
+        assert (job["workflow_id"], job["step"]) == (str(workflow), "scan")
+    job = (await query_client.get(f"/jobs/{alone}", headers=headers)).json()
+    assert (job["workflow_id"], job["step"]) == (None, None)
+
+
 async def test_a_label_of_another_tenant_finds_nothing(
     query_client: httpx.AsyncClient, world: World, auth_headers: AuthHeaders
 ) -> None:
@@ -157,6 +192,7 @@ async def test_a_cursor_of_another_query_is_refused(
         ("label=red", "label.0"),
         ("created_after=2026-01-01T00:00:00", "created_after"),
         ("created_after=yesterday", "created_after"),
+        ("workflow_id=7", "workflow_id"),
         ("stauts=failed", "stauts"),
         (f"cursor={'x' * 300}", "cursor"),
         ("&".join(["label=a:b"] * 9), "label"),
