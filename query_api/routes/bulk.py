@@ -4,12 +4,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from events.contracts.bulk import BulkAction, BulkRequested, BulkStatus
 from infrastructure.principals import Principal
-from query_api.cursors import CURSOR_CHARACTERS_MAX, Cursor
 from query_api.errors import BulkNotFound, ProjectionBehind
 from query_api.links import Links
 from query_api.principals import CurrentUser, may_see, owner_id, sees_tenant
@@ -18,7 +17,8 @@ from query_api.queries.applied import Applied
 from query_api.queries.bulk import BulkRow
 from query_api.rendering import Rendered, reads
 from query_api.resources import Resources, WithResources
-from query_api.routes.parameters import PAGE_SIZE_DEFAULT, MinPosition, PageSize
+from query_api.routes.page_query import PageQuery
+from query_api.routes.parameters import MinPosition
 from query_api.sealed import SealedText
 from query_api.views import BulkFilterView, BulkPage, BulkView
 from query_api.waiting import read_at_least, read_when
@@ -28,24 +28,18 @@ router = APIRouter(prefix="/bulk", tags=["jobs"])
 BulkId = Annotated[UUID, Path(description="The id that the request gave.")]
 
 
-class BulkQuery(BaseModel):
-    """Which operations, how many, and where to go on."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class BulkConditions(BaseModel):
+    """Which operations."""
 
     status: list[BulkStatus] = Field(
         default=[], max_length=len(BulkStatus), description="Any of these; repeat it."
     )
-    limit: PageSize = PAGE_SIZE_DEFAULT
-    cursor: str | None = Field(
-        default=None, max_length=CURSOR_CHARACTERS_MAX, description="`next_cursor` of a page."
-    )
-    min_position: MinPosition = 0
 
-    @property
-    def fingerprint(self) -> str:
-        """What a cursor is bound to."""
-        return f"bulk {self.model_dump_json(include={'status'})}"
+
+class BulkQuery(PageQuery, BulkConditions):
+    """Which operations, how many, and where to go on."""
+
+    listed = "bulk"
 
 
 @reads(router, "", BulkPage)
@@ -57,7 +51,7 @@ async def list_bulk(
 ) -> Response:
     """Your bulk operations, or the tenant's where your role sees them, newest first."""
     owner = None if sees_tenant(principal) else owner_id(principal)
-    after = Cursor.decode(query.cursor, query.fingerprint) if query.cursor else None
+    after = query.after
 
     async def read() -> Applied[list[BulkRow]]:
         # One more than asked for tells whether there is another page.
@@ -118,7 +112,7 @@ def _refuse_stranger(principal: Principal, tenant: str, owner: str) -> None:
 
 
 def _next_cursor(rows: list[BulkRow], query: BulkQuery) -> str:
-    return Cursor(rows[-1].requested_at, rows[-1].bulk_id).encode(query.fingerprint)
+    return query.cursor_after(rows[-1].requested_at, rows[-1].bulk_id)
 
 
 def _view(row: BulkRow, text: SealedText, links: Links) -> BulkView:

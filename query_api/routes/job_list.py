@@ -4,12 +4,11 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from starlette.responses import Response
 
 from events.contracts.values import JobStatus
 from infrastructure.principals import Principal
-from query_api.cursors import CURSOR_CHARACTERS_MAX, Cursor
 from query_api.history import History
 from query_api.job_views import job_views
 from query_api.principals import CurrentUser, owner_id, sees_tenant
@@ -18,21 +17,18 @@ from query_api.queries.applied import Applied
 from query_api.queries.jobs import JobFilter, JobRow
 from query_api.rendering import Rendered, reads
 from query_api.resources import WithResources
-from query_api.routes.parameters import PAGE_SIZE_DEFAULT, MinPosition, PageSize
+from query_api.routes.page_query import PageQuery
 from query_api.views import JobPage
 from query_api.waiting import read_at_least
 
 LABELS_MAX: Final = 8
-CONDITIONS: Final = {"status", "tool", "label", "created_after", "workflow_id"}
 Label = Annotated[str, StringConstraints(pattern=r"^[^:]{1,100}:[^\x00]{0,300}$")]
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 
-class JobQuery(BaseModel):
-    """Which jobs, how many, and where to go on."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class JobConditions(BaseModel):
+    """Which jobs."""
 
     status: list[JobStatus] = Field(
         default=[], max_length=len(JobStatus), description="Any of these; repeat it."
@@ -43,16 +39,12 @@ class JobQuery(BaseModel):
     )
     created_after: AwareDatetime | None = None
     workflow_id: UUID | None = None
-    limit: PageSize = PAGE_SIZE_DEFAULT
-    cursor: str | None = Field(
-        default=None, max_length=CURSOR_CHARACTERS_MAX, description="`next_cursor` of a page."
-    )
-    min_position: MinPosition = 0
 
-    @property
-    def fingerprint(self) -> str:
-        """What a cursor is bound to."""
-        return self.model_dump_json(include=CONDITIONS)
+
+class JobQuery(PageQuery, JobConditions):
+    """Which jobs, how many, and where to go on."""
+
+    listed = "jobs"
 
 
 @reads(router, "", JobPage)
@@ -64,7 +56,7 @@ async def list_jobs(
 ) -> Response:
     """Your jobs, or the tenant's where your role sees them."""
     wanted = _filter(query, principal, resources.history)
-    after = Cursor.decode(query.cursor, query.fingerprint) if query.cursor else None
+    after = query.after
 
     async def read() -> Applied[list[JobRow]]:
         # One more than asked for tells whether there is another page.
@@ -97,4 +89,4 @@ def _filter(query: JobQuery, principal: Principal, history: History) -> JobFilte
 
 
 def _next_cursor(rows: list[JobRow], query: JobQuery) -> str:
-    return Cursor(rows[-1].created_at, rows[-1].job_id).encode(query.fingerprint)
+    return query.cursor_after(rows[-1].created_at, rows[-1].job_id)

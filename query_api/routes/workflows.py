@@ -5,13 +5,12 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from events.contracts.workflow import WorkflowStatus, WorkflowSubmitted
 from infrastructure.principals import Principal
 from query_api import workflow_picture
-from query_api.cursors import CURSOR_CHARACTERS_MAX, Cursor
 from query_api.errors import ProjectionBehind, WorkflowNotFound
 from query_api.principals import CurrentUser, may_see, owner_id, sees_tenant
 from query_api.queries import workflows
@@ -20,7 +19,8 @@ from query_api.queries.workflows import WorkflowDetailRow, WorkflowRow
 from query_api.rendering import Rendered, reads
 from query_api.resources import Resources, WithResources
 from query_api.routes.events import EVENTS_DEFAULT, EVENTS_MAX
-from query_api.routes.parameters import PAGE_SIZE_DEFAULT, POSITION_MAX, MinPosition, PageSize
+from query_api.routes.page_query import PageQuery
+from query_api.routes.parameters import POSITION_MAX, MinPosition
 from query_api.sealed import SealedText
 from query_api.views import EventPage
 from query_api.waiting import read_at_least, read_when
@@ -47,24 +47,18 @@ class Format(StrEnum):
     MERMAID = "mermaid"
 
 
-class WorkflowQuery(BaseModel):
-    """Which workflows, how many, and where to go on."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class WorkflowConditions(BaseModel):
+    """Which workflows."""
 
     status: list[WorkflowStatus] = Field(
         default=[], max_length=len(WorkflowStatus), description="Any of these; repeat it."
     )
-    limit: PageSize = PAGE_SIZE_DEFAULT
-    cursor: str | None = Field(
-        default=None, max_length=CURSOR_CHARACTERS_MAX, description="`next_cursor` of a page."
-    )
-    min_position: MinPosition = 0
 
-    @property
-    def fingerprint(self) -> str:
-        """What a cursor is bound to."""
-        return f"workflows {self.model_dump_json(include={'status'})}"
+
+class WorkflowQuery(PageQuery, WorkflowConditions):
+    """Which workflows, how many, and where to go on."""
+
+    listed = "workflows"
 
 
 @reads(router, "", WorkflowPage)
@@ -76,7 +70,7 @@ async def list_workflows(
 ) -> Response:
     """Your workflows and batches, or the tenant's where your role sees them, newest first."""
     owner = None if sees_tenant(principal) else owner_id(principal)
-    after = Cursor.decode(query.cursor, query.fingerprint) if query.cursor else None
+    after = query.after
 
     async def read() -> Applied[list[WorkflowRow]]:
         # One more than asked for tells whether there is another page.
@@ -175,4 +169,4 @@ def _refuse_stranger(principal: Principal, tenant: str, owner: str) -> None:
 
 
 def _next_cursor(rows: list[WorkflowRow], query: WorkflowQuery) -> str:
-    return Cursor(rows[-1].created_at, rows[-1].workflow_id).encode(query.fingerprint)
+    return query.cursor_after(rows[-1].created_at, rows[-1].workflow_id)
