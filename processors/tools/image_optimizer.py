@@ -52,7 +52,7 @@ class ImageOptimizer(BaseTool[ImageOptimizerOptions]):
 
     name = "image-optimizer"
     description = "Makes a JPEG, PNG, WebP or GIF smaller; without loss unless it is told."
-    version = "1.0.0"
+    version = "1.0.1"
     input_formats: ClassVar[list[str]] = FORMATS
     output_formats: ClassVar[list[str]] = FORMATS
     # A PNG of 64 million pixels at a high effort takes minutes on one processor.

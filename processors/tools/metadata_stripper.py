@@ -48,7 +48,7 @@ class MetadataStripper(BaseTool[MetadataStripperOptions]):
 
     name = "metadata-stripper"
     description = "Takes place, camera, author, comments and thumbnails out of pictures and PDFs."
-    version = "1.1.0"
+    version = "1.1.1"
     input_formats: ClassVar[list[str]] = [*OUTPUT_FORMATS, "image/heif"]
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
     # As for every tool that decodes a whole picture: a damaged one is found out.

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 
 from processors.tools.base import CorruptFile
+from processors.tools.png_pixels import Chunk, without_surplus
 
 START, END, SCAN = 0xD8, 0xD9, 0xDA
 RESTARTS = frozenset(range(0xD0, 0xD8))
@@ -101,17 +102,24 @@ def _scan_end(content: bytes, at: int) -> int:
 
 def bare_png(content: bytes, orientation: int, *, profile: bool) -> bytes:
     """A PNG with what is drawn, an animation included."""
-    kept, at = [PNG_MARK], len(PNG_MARK)
+    kept = []
+    for kind, body in _png_chunks(content):
+        if kind in PNG_DRAWN or (kind == b"iCCP" and profile):
+            kept.append((kind, body))
+        if kind == b"IHDR" and orientation != 1:
+            kept.append((b"eXIf", bare_exif(orientation)))
+    return PNG_MARK + b"".join(_png_chunk(*chunk) for chunk in without_surplus(kept))
+
+
+def _png_chunks(content: bytes) -> Iterator[Chunk]:
+    """The parts of a PNG to its end."""
+    at = len(PNG_MARK)
     while at + 12 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
-        end = at + 12 + length
-        if kind in PNG_DRAWN or (kind == b"iCCP" and profile):
-            kept.append(content[at:end])
-        if kind == b"IHDR" and orientation != 1:
-            kept.append(_png_chunk(b"eXIf", bare_exif(orientation)))
+        yield kind, content[at + 8 : at + 8 + length]
         if kind == b"IEND":
-            return b"".join(kept)
-        at = end
+            return
+        at += 12 + length
     raise CorruptFile
 
 

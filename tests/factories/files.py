@@ -127,8 +127,31 @@ def sparse_gif(width: int, height: int, frames: int) -> bytes:
 
 def png_header(width: int, height: int) -> bytes:
     """A PNG that claims a size and holds next to nothing."""
+    return _rgb_png(width, height, zlib.compress(b"\0" * 64))
+
+
+def overfull_png(width: int = 12, height: int = 10, surplus_mib: int = 1_024) -> bytes:
+    """A PNG of about a megabyte in plain green, whose pixels unpack to far more than it shows."""
+    rows = (b"\0" + bytes(GREEN) * width) * height
+    packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    shown = packer.compress(rows) + packer.flush(zlib.Z_FULL_FLUSH)
+    # Without a look back, so it can be repeated.
+    surplus = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = _adler32_with_zeros(zlib.adler32(rows), surplus_mib * 2**20)
+    return _rgb_png(
+        *(width, height),
+        b"\x78\xda" + shown + surplus * surplus_mib + packer.flush() + struct.pack(">I", checksum),
+    )
+
+
+def _adler32_with_zeros(checksum: int, count: int) -> int:
+    low, high = checksum & 0xFFFF, checksum >> 16
+    return (high + count * low) % 65_521 << 16 | low
+
+
+def _rgb_png(width: int, height: int, packed: bytes) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 64)), (b"IEND", b""))
+    chunks = ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(kind, body) for kind, body in chunks)
 
 

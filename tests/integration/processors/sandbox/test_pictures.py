@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from processors.sandbox.run import ToolOutcome, ToolRun
 from processors.sandbox.runner import INSTALLED, Sandbox
-from processors.tools.base import InputFile, ToolProcessingError
+from processors.tools.base import MIB, InputFile, ToolProcessingError
 from processors.tools.extras import is_installed
 from processors.tools.registry import installed
 from tests.factories import files
@@ -91,6 +91,22 @@ def flate_bomb() -> bytes:
             stream, compress_streams=False, stream_decode_level=pikepdf.StreamDecodeLevel.none
         )
     return stream.getvalue()
+
+
+UNREAD = ("image-converter", "image-optimizer", "images-to-pdf", "metadata-stripper")
+UNREAD_RSS_MAX = 512 * MIB
+"""Half of what the pixels would unpack to."""
+
+
+@pytest.mark.parametrize("tool", [available(tool) for tool in UNREAD])
+async def test_pixels_beyond_those_that_a_picture_shows_take_no_memory(
+    sandbox: Sandbox, tmp_path: Path, tool: str
+) -> None:
+    made = await outcome(sandbox, tmp_path, tool, (files.overfull_png(), PNG, {}))
+
+    assert made.outputs
+    assert made.peak_rss_bytes is not None
+    assert made.peak_rss_bytes < UNREAD_RSS_MAX
 
 
 LAUGHS = b'<!DOCTYPE svg [<!ENTITY a "ha">%s]><svg xmlns="http://www.w3.org/2000/svg">&z;</svg>' % (

@@ -12,7 +12,8 @@ from PIL import Image, PngImagePlugin
 from processors.tools import picture_optimizing
 from processors.tools.base import ToolProcessingError
 from processors.tools.extras import is_installed
-from processors.tools.picture_parts import BARE
+from processors.tools.picture_parts import BARE, PNG_MARK, _png_chunk
+from processors.tools.png_pixels import Chunk, shown_bytes, without_surplus
 from tests.factories import files
 from tests.unit.processors.tools.readers import (
     NEEDS_POPPLER,
@@ -454,6 +455,34 @@ async def test_a_bomb_beside_the_pixels_of_a_picture_does_not_go_off(head: bytes
     error = await refused("metadata-stripper", png(bomb))
 
     assert error.code == "CORRUPT_FILE"
+
+
+@pytest.mark.parametrize(
+    "tool", ["metadata-stripper", pytest.param("image-optimizer", marks=NEEDS_IMAGES)]
+)
+async def test_what_is_packed_behind_the_pixels_of_a_picture_goes(tool: str) -> None:
+    result = await made(tool, png(files.overfull_png(12, 10)))
+
+    pixels = opencv(result.content)
+    assert len(result.content) < 200
+    assert pixels.shape[:2] == (10, 12)
+    assert (pixels == files.GREEN[::-1]).all()
+
+
+@pytest.mark.parametrize("interlace", [0, 1])
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (5, 9), (33, 17)])
+def test_what_pixels_unpack_to_is_known(size: tuple[int, int], depth: int, interlace: int) -> None:
+    header = struct.pack(">IIBBBBB", *size, depth, 0, 0, 0, interlace)
+    pixels = bytes(shown_bytes(header))
+
+    def chunks(more: bytes = b"", behind: bytes = b"") -> list[Chunk]:
+        return [(b"IHDR", header), (b"IDAT", zlib.compress(pixels + more) + behind)]
+
+    encoded = b"".join(_png_chunk(*chunk) for chunk in [*chunks(), (b"IEND", b"")])
+    assert opencv(PNG_MARK + encoded).shape[:2] == size[::-1]
+    for telling in (chunks(), chunks(b"\0"), chunks(behind=b"\0"), chunks(b"\0" * 2**21)):
+        assert without_surplus(telling) == chunks()
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "gif"])

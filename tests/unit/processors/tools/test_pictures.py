@@ -291,6 +291,17 @@ async def test_a_bad_picture_is_refused_by_its_code(tool: str, bad: str) -> None
     assert (await refused(tool, Given(content()))).code == code
 
 
+@pytest.mark.parametrize(
+    "tool", ["image-converter", "image-resizer", "image-cropper", "image-watermark"]
+)
+async def test_pixels_beyond_those_that_a_picture_shows_are_not_read(tool: str) -> None:
+    result = await made(tool, Given(files.overfull_png(64, 48), "a.png", "image/png"))
+
+    assert result.picture.size == (64, 48)
+    assert near(result.picture.convert("RGB").getpixel((3, 3)), files.GREEN)
+    assert len(result.content) < 2_000
+
+
 async def test_a_type_that_the_tool_does_not_take_is_refused_before_it_is_read() -> None:
     error = await refused("image-converter", Given(files.photo_jpeg(), media_type="text/plain"))
 
