@@ -57,7 +57,7 @@ class Ocr(BaseTool[OcrOptions]):
         "Reads the text in pictures and scanned PDFs: Latin letters with all accents, Chinese and"
         " Japanese. Makes text, JSON or a searchable PDF."
     )
-    version = "1.0.0"
+    version = "1.1.0"
     input_formats: ClassVar[list[str]] = [*INPUT_FORMATS, PDF]
     output_formats: ClassVar[list[str]] = ["text/plain", "application/json", PDF]
     # A full page takes some ten seconds of one processor; the models alone take half a gigabyte.

@@ -27,6 +27,7 @@ from processors.tools.images_to_pdf import ImagesToPdfOptions
 from processors.tools.ocr import PAGES_READ_MAX, OcrOptions
 from processors.tools.ocr_lines import Line, is_same_row
 from processors.tools.parsing import parsing
+from processors.tools.pdf_active import active_notes
 from processors.tools.pdf_documents import document_of, rewriting_losses, saved
 from processors.tools.pdf_drawing import page_pictures
 from processors.tools.pdf_picturing import pictured
@@ -148,7 +149,7 @@ def _told(line: Line) -> dict[str, Any]:
 def _searchable(input_data: ToolInput, pages: list[Page], *, is_document: bool) -> ToolResult:
     given = input_data if is_document else _with_pages(input_data)
     with document_of(given) as document:
-        notes = tuple(rewriting_losses(document))
+        notes = (*rewriting_losses(document), *active_notes(document))
         layer = TextLayer(document)
         for page in pages:
             layer.add(page.index, page.size, page.lines)

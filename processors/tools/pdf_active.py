@@ -19,6 +19,12 @@ ACTIONS: Final = frozenset(
 """Actions that run a script or a program, send the form, or open a file that lies within."""
 ANNOTATIONS: Final = frozenset({"/FileAttachment", "/RichMedia", "/Movie", "/Screen", "/3D"})
 """Notes on a page that hold a file or play one."""
+LOOKED_AT_MAX: Final = 1_000_000
+"""So many containers take some ten seconds; a note is not worth more."""
+STILL_THERE: Final = (
+    "The result still holds scripts, actions or files; `metadata-stripper` can remove them."
+)
+TOO_MANY: Final = "The document is too large to be looked through for scripts and files."
 FILES: Final = frozenset({"/F", "/UF", "/DOS", "/Mac", "/Unix"})
 """Under which names the bytes of an embedded file lie."""
 Container = pikepdf.Dictionary | pikepdf.Array | pikepdf.Stream
@@ -27,6 +33,17 @@ Container = pikepdf.Dictionary | pikepdf.Array | pikepdf.Stream
 def has_active(document: Pdf) -> bool:
     """Whether the document holds any such thing."""
     return any(_places(container) for container in _containers(document))
+
+
+def active_notes(document: Pdf) -> Iterator[str]:
+    """What a tool that lets all of them stay says of it."""
+    for number, container in enumerate(_containers(document)):
+        if number == LOOKED_AT_MAX:
+            yield TOO_MANY
+            return
+        if _places(container):
+            yield STILL_THERE
+            return
 
 
 def remove_active(document: Pdf) -> bool:

@@ -15,6 +15,7 @@ from PIL import Image
 from processors.tools.base import OutputFile, ToolInput, ToolResult
 from processors.tools.documents import PDF
 from processors.tools.filenames import output_name
+from processors.tools.pdf_active import active_notes
 from processors.tools.pdf_compressor import PdfCompressorOptions
 from processors.tools.pdf_documents import document_of, rewriting_losses
 from processors.tools.picture_formats import PIXELS_MAX
@@ -34,7 +35,7 @@ def compressed(input_data: ToolInput, options: PdfCompressorOptions) -> ToolResu
     source, path = input_data.files[0], input_data.folder / "smaller.pdf"
     settings.set_flate_compression_level(FLATE_LEVEL)
     with document_of(input_data) as document:
-        notes = list(rewriting_losses(document))
+        notes, active = list(rewriting_losses(document)), tuple(active_notes(document))
         if options.images == "recompress":
             notes.append(_shrink_images(document, options, input_data))
         document.remove_unreferenced_resources()
@@ -49,7 +50,8 @@ def compressed(input_data: ToolInput, options: PdfCompressorOptions) -> ToolResu
     if path.stat().st_size >= source.size_bytes:
         shutil.copyfile(source.path, path)
         notes = ["The document cannot be made smaller this way; it is as it was."]
-    return ToolResult((OutputFile(output_name(input_data.files, ".pdf"), path, PDF),), tuple(notes))
+    output = OutputFile(output_name(input_data.files, ".pdf"), path, PDF)
+    return ToolResult((output,), (*notes, *active))
 
 
 def _shrink_images(document: Pdf, options: PdfCompressorOptions, input_data: ToolInput) -> str:

@@ -50,7 +50,7 @@ class PdfCompressor(BaseTool[PdfCompressorOptions]):
 
     name = "pdf-compressor"
     description = "Makes a PDF smaller: without loss, or with its pictures written anew."
-    version = "1.0.0"
+    version = "1.1.0"
     input_formats: ClassVar[list[str]] = [PDF]
     output_formats: ClassVar[list[str]] = [PDF]
     # A picture of 64 million pixels is held twice while it is written anew.

@@ -35,12 +35,12 @@ class PdfDecrypter(BaseTool[PdfDecrypterOptions]):
 
     name = "pdf-decrypter"
     description = "Takes the password and the restrictions off a PDF."
-    version = "1.0.0"
+    version = "1.1.0"
     input_formats: ClassVar[list[str]] = [PDF]
     output_formats: ClassVar[list[str]] = [PDF]
     limits = ToolLimits()
     group = "pdf"
-    modules = ("pikepdf", "processors.tools.pdf_documents")
+    modules = ("pikepdf", "processors.tools.pdf_documents", "processors.tools.pdf_active")
     compares_with = (
         Comparison(
             "qpdf",
@@ -56,6 +56,7 @@ class PdfDecrypter(BaseTool[PdfDecrypterOptions]):
 
     async def process(self, input_data: ToolInput, options: PdfDecrypterOptions) -> ToolResult:
         """Decrypt the one document."""
+        from processors.tools.pdf_active import active_notes
         from processors.tools.pdf_documents import document_of, is_signed, saved
 
         notes = []
@@ -64,4 +65,5 @@ class PdfDecrypter(BaseTool[PdfDecrypterOptions]):
                 notes.append("The document was not encrypted.")
             if is_signed(document):
                 notes.append("The document was signed; the signature does not hold any more.")
+            notes += active_notes(document)
             return ToolResult((saved(document, input_data),), tuple(notes))

@@ -68,7 +68,7 @@ class PdfEncrypter(BaseTool[PdfEncrypterOptions]):
 
     name = "pdf-encrypter"
     description = "Encrypts a PDF with AES-256, with passwords and permissions."
-    version = "1.0.0"
+    version = "1.1.0"
     input_formats: ClassVar[list[str]] = [PDF]
     output_formats: ClassVar[list[str]] = [PDF]
     limits = ToolLimits()

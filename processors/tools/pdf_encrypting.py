@@ -11,6 +11,7 @@ from pikepdf import Encryption, Permissions
 from processors.tools.base import OutputFile, ToolInput, ToolResult
 from processors.tools.documents import PDF
 from processors.tools.filenames import output_name
+from processors.tools.pdf_active import active_notes
 from processors.tools.pdf_documents import document_of, is_signed
 from processors.tools.pdf_encrypter import Password, PdfEncrypterOptions
 
@@ -27,6 +28,7 @@ def encrypted(input_data: ToolInput, options: PdfEncrypterOptions) -> ToolResult
             notes.append("The document was signed; the signature does not hold any more.")
         if document.is_encrypted:
             notes.append("The restrictions that the document had are replaced.")
+        notes += active_notes(document)
         document.save(path, encryption=_encryption(options))
     return ToolResult((OutputFile(output_name(input_data.files, ".pdf"), path, PDF),), tuple(notes))
 

@@ -30,7 +30,7 @@ class PdfMerger(BaseTool[PdfMergerOptions]):
 
     name = "pdf-merger"
     description = "Merges PDF documents into one, in the order given."
-    version = "1.0.0"
+    version = "1.1.0"
     group = "pdf"
     input_formats: ClassVar[list[str]] = [PDF]
     output_formats: ClassVar[list[str]] = [PDF]

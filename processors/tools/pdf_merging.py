@@ -18,6 +18,7 @@ from processors.tools.base import (
 )
 from processors.tools.documents import PAGES_MAX, PDF
 from processors.tools.filenames import clean_stem, output_name
+from processors.tools.pdf_active import active_notes
 from processors.tools.pdf_documents import copying_losses, opened, reading, write_plainly
 
 BOOKMARKS_MAX = 10_000
@@ -44,6 +45,7 @@ def merged(input_data: ToolInput, *, bookmarks: bool) -> ToolResult:
             input_data.progress(number / len(files) * 0.8, f"{number} of {len(files)}")
         _set_outline(target, outline)
         with reading("One of the files"):
+            notes += active_notes(target)
             write_plainly(target, path)
     return ToolResult((OutputFile(output_name(files, ".pdf"), path, PDF),), tuple(notes))
 

@@ -33,12 +33,12 @@ class PdfRotator(BaseTool[PdfRotatorOptions]):
 
     name = "pdf-rotator"
     description = "Turns pages of a PDF by 90, 180 or 270 degrees."
-    version = "1.0.0"
+    version = "1.1.0"
     input_formats: ClassVar[list[str]] = [PDF]
     output_formats: ClassVar[list[str]] = [PDF]
     limits = ToolLimits()
     group = "pdf"
-    modules = ("pikepdf", "processors.tools.pdf_documents")
+    modules = ("pikepdf", "processors.tools.pdf_documents", "processors.tools.pdf_active")
     compares_with = (
         Comparison(
             "qpdf",
@@ -55,10 +55,12 @@ class PdfRotator(BaseTool[PdfRotatorOptions]):
     async def process(self, input_data: ToolInput, options: PdfRotatorOptions) -> ToolResult:
         """Turn pages of the one document."""
         from processors.tools.documents import page_indexes
+        from processors.tools.pdf_active import active_notes
         from processors.tools.pdf_documents import document_of, rewriting_losses, saved
 
         with document_of(input_data) as document:
             # A page that is named twice is still turned once.
             for index in set(page_indexes(options.pages, len(document.pages))):
                 document.pages[index].rotate(options.angle, relative=True)
-            return ToolResult((saved(document, input_data),), tuple(rewriting_losses(document)))
+            notes = (*rewriting_losses(document), *active_notes(document))
+            return ToolResult((saved(document, input_data),), notes)

@@ -46,7 +46,7 @@ class PdfSplitter(BaseTool[PdfSplitterOptions]):
 
     name = "pdf-splitter"
     description = "Cuts a PDF into several, page by page or where it is told, or takes pages out."
-    version = "1.0.0"
+    version = "1.1.0"
     input_formats: ClassVar[list[str]] = [PDF]
     output_formats: ClassVar[list[str]] = [PDF]
     # What pages share is in every document, so together they may be larger than the input.

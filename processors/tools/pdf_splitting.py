@@ -10,6 +10,7 @@ from pikepdf import Pdf
 from processors.tools.base import OutputFile, ToolInput, ToolResult, TooManyPages
 from processors.tools.documents import PAGES_MAX, PDF, page_ranges
 from processors.tools.filenames import output_name
+from processors.tools.pdf_active import active_notes
 from processors.tools.pdf_documents import copying_losses, document_of, write_plainly
 from processors.tools.pdf_splitter import DOCUMENTS_MAX
 
@@ -22,11 +23,12 @@ def split(input_data: ToolInput, ranges: str, every: int, *, as_one: bool) -> To
     with document_of(input_data) as source:
         parts = list(_parts(ranges, every, len(source.pages), as_one))
         _check(parts)
-        notes = tuple(copying_losses(source))
+        notes = list(copying_losses(source))
+        active: list[str] = []
         for number, part in enumerate(parts, 1):
-            outputs.append(_written(source, part, input_data, _suffix(number, len(parts))))
+            outputs.append(_written(source, part, input_data, _suffix(number, len(parts)), active))
             input_data.progress(number / len(parts), f"{number} of {len(parts)}")
-    return ToolResult(tuple(outputs), notes)
+    return ToolResult(tuple(outputs), (*notes, *active))
 
 
 def _parts(ranges: str, every: int, count: int, as_one: bool) -> Iterator[Part]:
@@ -51,11 +53,15 @@ def _suffix(number: int, count: int) -> str:
     return f"-{number:0{len(str(count))}}.pdf" if count > 1 else ".pdf"
 
 
-def _written(source: Pdf, part: Part, input_data: ToolInput, suffix: str) -> OutputFile:
+def _written(
+    source: Pdf, part: Part, input_data: ToolInput, suffix: str, active: list[str]
+) -> OutputFile:
     path = input_data.folder / f"part{suffix}"
     with Pdf.new() as target:
         target.pages.extend(source.pages[index] for index in part)
         # Pages often share one list of all fonts and pictures.
         target.remove_unreferenced_resources()
+        # It is said once, whichever parts it is true of.
+        active += () if active else active_notes(target)
         write_plainly(target, path)
     return OutputFile(output_name(input_data.files, suffix), path, PDF)

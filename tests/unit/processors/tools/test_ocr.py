@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from processors.tools import ocr_pages
 from processors.tools.extras import is_installed
 from processors.tools.ocr_lines import Line, in_reading_order, is_same_row
+from processors.tools.pdf_active import STILL_THERE
 from processors.tools.pdf_text_layer import TextLayer
 from tests.factories import files
 from tests.unit.processors.tools.readers import NEEDS_POPPLER, lines, pdf, png, rendered, told
@@ -33,7 +34,7 @@ def scan(words: tuple[str, ...] = WORDS, mode: str = "L", angle: int = 0) -> Ima
 SCAN = png(files.encoded(scan(), "PNG"), "scan.png")
 
 
-def scanned_pdf(rotate: int = 0, origin: int = 0) -> bytes:
+def scanned_pdf(rotate: int = 0, origin: int = 0, *, script: bool = False) -> bytes:
     """A PDF that is nothing but a picture, on a page that may be turned."""
     photo = scan(angle=rotate)
     stream = io.BytesIO()
@@ -41,6 +42,8 @@ def scanned_pdf(rotate: int = 0, origin: int = 0) -> bytes:
         page = document.add_blank_page(page_size=photo.size)
         page.MediaBox = pikepdf.Array([origin, origin, origin + photo.width, origin + photo.height])
         page.Rotate = rotate
+        if script:
+            document.Root.OpenAction = pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS="print()")
         picture = document.make_stream(
             photo.tobytes(),
             Type=pikepdf.Name.XObject,
@@ -79,8 +82,8 @@ async def test_every_line_tells_where_it_stands() -> None:
 
 
 @NEEDS_OCR
-async def test_a_scanned_document_can_be_searched_and_looks_as_before() -> None:
-    document = scanned_pdf(90, origin=50)
+async def test_a_scanned_document_can_be_searched_and_is_as_before() -> None:
+    document = scanned_pdf(90, origin=50, script=True)
 
     result = await made("ocr", pdf(document), output_format="pdf")
 
@@ -88,6 +91,7 @@ async def test_a_scanned_document_can_be_searched_and_looks_as_before() -> None:
     assert lines(Made("", "", document, ())) == [""]
     assert lines(result)[0].split() == " ".join(WORDS).split()
     assert rendered(result).tobytes() == rendered(Made("", "", document, ())).tobytes()
+    assert result.notes == (STILL_THERE,)
 
 
 @NEEDS_OCR

@@ -5,13 +5,22 @@ import io
 import pikepdf
 import pypdfium2
 import pypdfium2.raw as pdfium
+import pytest
 from pikepdf import Array, Dictionary, Name, Stream
 
-from processors.tools.pdf_active import has_active, remove_active
+from processors.tools import pdf_active
+from processors.tools.pdf_active import STILL_THERE, TOO_MANY, has_active, remove_active
 from tests.factories import files
 from tests.unit.processors.tools.readers import NEEDS_POPPLER, lines, pdf, pdfinfo, rendered
-from tests.unit.processors.tools.workbench import Made, made
+from tests.unit.processors.tools.workbench import Made, made, made_all
 
+KEEPERS: dict[str, dict[str, str]] = {
+    "pdf-compressor": {},
+    "pdf-decrypter": {},
+    "pdf-encrypter": {"user_password": "x"},
+    "pdf-rotator": {},
+}
+"""The tools that leave a document as it is in this regard, and what they need."""
 SCRIPT = "app.alert('hello')"
 
 
@@ -60,6 +69,11 @@ def seen_by_pdfium(content: bytes) -> tuple[int, int]:
         document.close()
 
 
+def holds_active(document: Made, password: str = "") -> bool:
+    with pikepdf.open(io.BytesIO(document.content), password=password) as reader:
+        return has_active(reader)
+
+
 async def strip(content: bytes, active_content: str) -> Made:
     return await made("metadata-stripper", pdf(content), active_content=active_content)
 
@@ -97,6 +111,37 @@ async def test_what_stays_is_told() -> None:
     assert seen_by_pdfium(kept.content) == (1, 1)
     assert "still holds scripts" in kept.notes[0]
     assert plain.notes == ()
+
+
+@pytest.mark.parametrize("tool", list(KEEPERS))
+async def test_a_tool_that_lets_them_stay_tells_it(tool: str) -> None:
+    lively = await made(tool, pdf(lively_pdf()), **KEEPERS[tool])
+    plain = await made(tool, pdf(files.simple_pdf()), **KEEPERS[tool])
+
+    assert holds_active(lively, KEEPERS[tool].get("user_password", ""))
+    assert STILL_THERE in lively.notes
+    assert STILL_THERE not in plain.notes
+
+
+@pytest.mark.parametrize("tool", ["pdf-merger", "pdf-splitter"])
+async def test_what_comes_along_with_a_page_is_told(tool: str) -> None:
+    parts = await made_all(tool, pdf(lively_pdf()))
+
+    assert any(map(holds_active, parts))
+    assert STILL_THERE in parts[0].notes
+
+
+async def test_what_does_not_come_along_is_not_told() -> None:
+    (part,) = await made_all("pdf-splitter", pdf(lively_pdf()), pages="2")
+
+    assert not holds_active(part)
+    assert part.notes == ()
+
+
+async def test_no_document_is_looked_through_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf_active, "LOOKED_AT_MAX", 3)
+
+    assert (await made("pdf-rotator", pdf(files.simple_pdf()))).notes == (TOO_MANY,)
 
 
 @NEEDS_POPPLER
