@@ -1,9 +1,9 @@
 """Runs one claimed job from its claim to its outcome.
 
 While the tool runs, the attempt can be ended from outside: because the job was called off, because
-its lease was lost, or because the worker leaves and hands it back. Once it has begun to report it
-goes through with that: the lease decides whether the report counts. Whatever happens, the private
-folder is gone afterwards, and no blob stays that nothing refers to.
+its lease was lost, or because the worker leaves and hands it back. Once its outputs are stored, or
+it reports already, it goes through with that: the lease decides whether the report counts. Whatever
+happens, the private folder is gone afterwards, and no blob stays that nothing refers to.
 """
 
 import asyncio
@@ -198,7 +198,10 @@ class Attempt:
             inputs = await equipment.files.bring_in(job, seal, workspace)
             run = self._tool_run(tool, options, inputs, workspace.folder)
             made = await self._runner.run(run, self._progress())
-            return _Success(made, await equipment.files.store(job, seal, made.outputs))
+            files = await equipment.files.store(job, seal, made.outputs)
+            # Nobody else knows of them: what ends us while the folder goes must not lose them.
+            self._is_reporting = True
+            return _Success(made, files)
 
     async def _options(self, seal: Seal) -> dict[str, Any]:
         """All options; the secret ones lie under a key that is gone once the job has ended."""

@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -323,6 +325,37 @@ async def test_a_late_result_is_refused_recorded_and_its_blobs_are_deleted(scene
     assert (await scene.loaded(job)).status is JobStatus.QUEUED
     assert "late_outcome_refused" in [entry["event"] for entry in logs]
     assert scene.blobs._blobs == {}
+
+
+class EndedAfterStoring(Files):
+    """Something ends the attempt once its outputs are stored, while its folder is removed."""
+
+    attempt: Attempt
+    ending: Ending
+
+    async def store(self, *what: Any) -> list[FileRef]:
+        stored = await super().store(*what)
+        asyncio.get_running_loop().call_soon(self.attempt.end, self.ending)
+        return stored
+
+
+@pytest.mark.parametrize("ending", [Ending.HANDED_BACK, Ending.SUPERSEDED])
+async def test_an_attempt_that_is_ended_when_its_outputs_are_stored_reports_them(
+    scene: Scene, ending: Ending
+) -> None:
+    files = EndedAfterStoring(scene.blobs)
+    scene.equipment = replace(scene.equipment, files=files)
+    job = await scene.submit(inputs=1)
+    files.attempt, files.ending = await scene.claimed(job), ending
+    if ending is Ending.SUPERSEDED:
+        await scene.repository.change(Job, job.id, lambda job: job.expire_attempt(1, origin()))
+
+    await files.attempt.run()
+
+    job = await scene.loaded(job)
+    named = {file.blob_key for file in [*job.inputs, *job.outputs]}
+    assert set(scene.blobs._blobs) == named, "a blob was left behind, or is missing"
+    assert (job.status is JobStatus.SUCCEEDED) == (ending is Ending.HANDED_BACK)
 
 
 async def test_an_attempt_that_is_handed_back_does_not_count(scene: Scene) -> None:
