@@ -1,7 +1,7 @@
 """Jobs a second with 1, 2 and 4 worker processes: jobs that do nothing, and jobs that compute.
 
-The computing ones convert one photo again and again, in workers of one slot each; the bar stands
-where a machine has a core for each of two workers.
+The computing ones convert photos of the size that phones take, in workers of one slot each; the bar
+stands where a machine has a core for each of two workers.
 """
 
 import time
@@ -17,8 +17,8 @@ from tests.factories.files import photo_jpeg
 
 WORKERS = (1, 2, 4)
 NO_OPS = 3_000
-PHOTO_SIDES = (1_600, 1_200)
-PHOTOS = 64
+PHOTO_SIDES = (4_000, 3_000)
+PHOTOS = 24
 BAR_FOR_TWO = 1.7
 SECONDS_MAX = 180.0
 POLL_SECONDS = 0.2
