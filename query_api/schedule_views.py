@@ -50,7 +50,9 @@ class ScheduleTemplateView(View):
     """The job that a schedule submits."""
 
     tool: str
-    options: dict[str, Any] | None = Field(description="Secret ones read `(secret)`.")
+    options: dict[str, Any] | None = Field(
+        description="Without the secret ones, which nobody is shown."
+    )
     queue: str
     priority: int
     labels: dict[str, Any] | None

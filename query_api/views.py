@@ -88,7 +88,9 @@ class JobView(View):
 class JobDetailView(JobView):
     """One job with everything that is known of it."""
 
-    options: dict[str, Any] | None = Field(description="Secret ones read `(secret)`.")
+    options: dict[str, Any] | None = Field(
+        description="Without the secret ones, which nobody is shown."
+    )
 
 
 class JobPage(View):
