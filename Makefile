@@ -42,7 +42,7 @@ test: $(DEV) $(TOOLS) ## run all tests but the drills, with coverage
 	@$(IN_VENV) -m coverage report --fail-under=85
 
 check: $(DEV) $(TOOLS) ## black, isort, ruff, mypy, import-linter
-	@$(IN_VENV) -m black --check -q $(PYTHON_CODE)
+	@$(IN_VENV) -m black --check $(PYTHON_CODE)
 	@$(IN_VENV) -m isort --check -q $(PYTHON_CODE)
 	@$(IN_VENV) -m ruff check -q $(PYTHON_CODE)
 	@$(IN_VENV) -m mypy
