@@ -49,5 +49,6 @@ async def test_every_foreign_file_gives_an_output_or_a_documented_code(
     with capsys.disabled():
         print(f"\n{len(found)} foreign files\n{results.table()}")  # noqa: T201
     assert results.faults == []
+    assert results.never_run == []
     assert len(found) >= FILES_MIN
     assert sum(counts[WORKED] for counts in results.counts.values()) >= FILES_MIN

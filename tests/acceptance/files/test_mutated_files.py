@@ -14,8 +14,8 @@ import pytest_asyncio
 from processors.sandbox.runner import INSTALLED, Sandbox
 from processors.tools.registry import AnyTool, installed
 from tests.acceptance.files.mutation import mutated
-from tests.acceptance.files.seeds import seeds
-from tests.acceptance.files.trial import SECONDS_A_FILE, Results, Trials
+from tests.acceptance.files.seeds import PASSWORD, SHUT, seeds
+from tests.acceptance.files.trial import SECONDS_A_FILE, WORKED, Results, Trials
 
 FILES = 10_000
 SLOW_FILES = 400
@@ -49,14 +49,16 @@ async def test_no_damaged_file_escapes_a_documented_code(
     async def work() -> None:
         for (tool, kind, content), number in zip(queue, numbers, strict=False):
             damaged = mutated(content, random.Random(SEED + number))
-            ending = await trials.ending(tool, f"{kind} {SEED + number}", damaged)
-            results.note(tool.name, f"{kind} {SEED + number}", ending)
+            name, password = f"{kind} {SEED + number}", PASSWORD if kind.startswith(SHUT) else None
+            results.note(tool.name, name, await trials.ending(tool, name, damaged, password))
 
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
 
     with capsys.disabled():
         print(f"\n{results.total} damaged files\n{results.table()}")  # noqa: T201
     assert results.faults == []
+    assert results.never_run == []
+    assert [tool for tool, counts in results.counts.items() if not counts[WORKED]] == []
     assert results.total >= len(chosen) - AT_ONCE
 
 

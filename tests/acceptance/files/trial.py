@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from infrastructure.media_types import SNIFF_BYTES, MediaTypes
 from processors.sandbox.run import ToolRun
@@ -30,6 +30,15 @@ SECONDS_A_FILE: Final = frozenset(
     }
 )
 """They load models or start programs for each file."""
+
+OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "metadata-stripper": {"active_content": "remove"},
+    "pdf-compressor": {"images": "recompress"},
+    "pdf-encrypter": {"user_password": "correct horse"},
+}
+"""What a tool needs to do anything, or to do most of what it can; the others need nothing."""
+OPENERS: Final = frozenset({"archive-extractor", "archive-lister", "pdf-decrypter"})
+"""They take the password of a file."""
 
 
 def documented() -> frozenset[str]:
@@ -55,6 +64,11 @@ class Results:
         self.counts.setdefault(tool, Counter())[ending] += 1
         if ending != WORKED and ending not in documented():
             self.faults.append(f"{tool} on {file}: {ending}")
+
+    @property
+    def never_run(self) -> list[str]:
+        """The tools that refused every file for want of an option, so that they were not tried."""
+        return [tool for tool, counts in self.counts.items() if set(counts) == {"INVALID_OPTIONS"}]
 
     @property
     def total(self) -> int:
@@ -88,15 +102,21 @@ class Trials:
         fits = limits.inputs_min <= 1 <= limits.inputs_max
         return fits and accepts(tool.input_formats, media_type)
 
-    async def ending(self, tool: AnyTool, name: str, content: bytes) -> str:
-        """Run the tool with no options on the file; returns `worked` or the code."""
+    async def ending(
+        self, tool: AnyTool, name: str, content: bytes, password: str | None = None
+    ) -> str:
+        """Run the tool on the file; returns `worked` or the code."""
+        options = OPTIONS.get(tool.name, {})
+        if password is not None and tool.name in OPENERS:
+            options = {**options, "password": password}
         folder = Path(tempfile.mkdtemp(dir=self._root))
         try:
             path = folder / "input"
             path.write_bytes(content)
             work = folder / "work"
             work.mkdir()
-            run = ToolRun(tool.name, {}, (self._input(path, name, content),), work, tool.limits)
+            given = self._input(path, name, content)
+            run = ToolRun(tool.name, options, (given,), work, tool.limits)
             await self._sandbox.run(run, lambda *_: None)
         except ToolProcessingError as error:
             return error.code
