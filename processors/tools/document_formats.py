@@ -21,6 +21,7 @@ from processors.tools.base import (
 )
 from processors.tools.filenames import clean_stem
 from processors.tools.markdown import markdown_of
+from processors.tools.markdown_heads import check_heads
 from processors.tools.office_files import DOCX, EPUB, ODT, check_office_file
 from processors.tools.programs import PANDOC, ProgramFailed, run_program
 
@@ -140,6 +141,8 @@ def _readable(input_data: ToolInput, source: DocumentFormat, notes: list[str]) -
         check_office_file(file, part)
         return file.path
     text = markdown_of(file, "detect", TEXT_BYTES_MAX, notes)
+    if source == "markdown":
+        check_heads(text)
     return _written(input_data.folder / "text", text)
 
 

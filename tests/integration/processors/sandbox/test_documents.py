@@ -1,7 +1,6 @@
 """The tools for tables, documents, archives and media, behind all walls of this machine."""
 
 import io
-import itertools
 import wave
 import zipfile
 from collections.abc import AsyncIterator
@@ -148,20 +147,3 @@ async def test_a_bad_file_is_refused_from_behind_the_walls(
         await outcome(sandbox, tmp_path, tool, case)
 
     assert caught.value.code == code
-
-
-def aliases(levels: int) -> bytes:
-    """Markdown whose head names each list nine times in the next."""
-    lists = ["a: &a [x]"]
-    for before, after in itertools.pairwise("abcdefghijkl"[: levels + 1]):
-        lists.append(f"{after}: &{after} [{', '.join([f'*{before}'] * 9)}]")
-    return "\n".join(["---", *lists, "---", "", "hello", ""]).encode()
-
-
-async def test_a_bomb_of_aliases_is_stopped_by_the_limits(sandbox: Sandbox, tmp_path: Path) -> None:
-    case = (aliases(10), "text/plain", {"output_format": "html"})
-
-    with pytest.raises(ToolProcessingError) as caught:
-        await outcome(sandbox, tmp_path, "document-converter", case, cpu_seconds=2)
-
-    assert (caught.value.code, caught.value.permanent) == ("RESOURCE_LIMIT_EXCEEDED", True)

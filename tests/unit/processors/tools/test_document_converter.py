@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import re
 import zipfile
 from typing import Any
@@ -156,6 +157,54 @@ def zipped(name: str, content: bytes) -> bytes:
     return stream.getvalue()
 
 
+def aliases(levels: int) -> str:
+    """A head that names each list nine times in the next."""
+    lists = ["a: &a [x]"]
+    for before, after in itertools.pairwise("abcdefghijkl"[: levels + 1]):
+        lists.append(f"{after}: &{after} [{', '.join([f'*{before}'] * 9)}]")
+    return "\n".join(["---", *lists, "---", "", ""])
+
+
+HEADS = {
+    "at the start": aliases(10) + "hello\n",
+    "of Windows": aliases(10).replace("\n", "\r\n"),
+    "after a text": f"hello\n\n{aliases(10)}",
+    "after a tag": f"<div>\n{aliases(10)}",
+    "after another": f"---\ntitle: x\n{aliases(10)}",
+    "in a quotation": "".join(f"> {line}\n" for line in aliases(10).splitlines()),
+    "in a definition": "hello\n\n:   " + aliases(10).replace("\n", "\n    "),
+    "a long one": f"---\na: &a {'x ' * 10_000}\nb: *a\n---\n\nhello\n",
+}
+
+
+@pytest.mark.parametrize("where", list(HEADS))
+async def test_aliases_that_multiply_are_refused_before_they_do(where: str) -> None:
+    error = await refused("document-converter", text(HEADS[where].encode()), output_format="html")
+
+    assert error.code == "RESOURCE_LIMIT_EXCEEDED"
+    assert "head of the document" in error.message
+
+
+POINTERS = "\n".join(["```c", *["take(&buf, *buf);"] * 20, "```"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "---\ntitle: &name Kept\nauthor: [*name, *name]\n---\n\nhello\n",
+        f"---\ntitle: Kept\n---\n\nhello\n\n{POINTERS}\n\n---\n\n{POINTERS}\n",
+        "---\ntitle: Kept\nabstract: |\n" + "  *This* and *that* & more.\n" * 20 + "---\nhello\n",
+        f"hello\n\nTo buffer\n---\n{POINTERS}\n\n---\ntitle: Kept\n...\n",
+    ],
+    ids=["aliases", "pointers", "stress", "a heading"],
+)
+async def test_an_ordinary_head_is_read(content: str) -> None:
+    result = await made("document-converter", text(content.encode()), output_format="html")
+
+    assert 'class="title">Kept</h1>' in result.text
+    assert "hello" in result.text
+
+
 ENTITY = '<!DOCTYPE x [<!ENTITY a "aaaa">]>'
 REFUSED: dict[str, tuple[str, Given, dict[str, Any]]] = {
     "nothing": ("EMPTY_FILE", text(b""), {}),
@@ -173,6 +222,7 @@ REFUSED: dict[str, tuple[str, Given, dict[str, Any]]] = {
         Given(zipped("word/document.xml", b"<w:document"), "a.docx", DOCX),
         {},
     ),
+    "aliases that multiply": ("RESOURCE_LIMIT_EXCEEDED", text(aliases(10).encode()), {}),
     "a NUL": ("CORRUPT_FILE", text(b"a\0b"), {}),
     "too long": ("RESOURCE_LIMIT_EXCEEDED", text(b"a" * (TEXT_BYTES_MAX + 1)), {}),
 }
