@@ -68,7 +68,7 @@ class BarcodeMaker(BaseTool[BarcodeMakerOptions]):
 
     name = "barcode-maker"
     description = "Draws a Code 128, EAN, UPC, Data Matrix, PDF417, Aztec or other barcode."
-    version = "1.0.0"
+    version = "1.0.1"
     group = "codes"
     input_formats: ClassVar[list[str]] = ["text/*", "application/json"]
     output_formats: ClassVar[list[str]] = list(MEDIA_TYPES.values())
@@ -95,7 +95,10 @@ class BarcodeMaker(BaseTool[BarcodeMakerOptions]):
         text = text_of(input_data, options)
         try:
             code = zxingcpp.create_barcode(
-                text, zxingcpp.barcode_format_from_str(options.symbology)
+                text,
+                zxingcpp.barcode_format_from_str(options.symbology),
+                # A Data Matrix may be oblong in ways that many readers do not know.
+                force_square=True,
             )
         except ValueError as error:
             # Such as "Error 340: Input length 5000 too long (maximum 256) (retval: 5)".

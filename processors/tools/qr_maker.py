@@ -72,7 +72,7 @@ class QrMaker(BaseTool[QrMakerOptions]):
 
     name = "qr-maker"
     description = "Draws a QR code from a text file, or from the text in its options."
-    version = "1.0.0"
+    version = "1.0.1"
     group = "codes"
     input_formats: ClassVar[list[str]] = ["text/*", "application/json"]
     output_formats: ClassVar[list[str]] = list(MEDIA_TYPES.values())
@@ -85,6 +85,7 @@ class QrMaker(BaseTool[QrMakerOptions]):
             (
                 "The correction is raised where the code stays as large; qrencode keeps the level.",
                 "qrencode takes a line break at the end of a file for a part of the text.",
+                "A text beyond ASCII says that it is UTF-8; qrencode leaves that to be guessed.",
                 "qrencode can also make Micro QR codes and draw them in a terminal.",
             ),
         ),
@@ -97,7 +98,14 @@ class QrMaker(BaseTool[QrMakerOptions]):
 
         text = text_of(input_data, options)
         try:
-            code = segno.make(text, error=LEVELS[options.error_correction], micro=False)
+            code = segno.make(
+                text,
+                error=LEVELS[options.error_correction],
+                # Where the code does not say how it is encoded, readers guess, each otherwise.
+                encoding=None if text.isascii() else "utf-8",
+                eci=not text.isascii(),
+                micro=False,
+            )
         except segno.DataOverflowError:
             raise does_not_fit(
                 input_data, "a QR code with this error correction cannot hold so much."

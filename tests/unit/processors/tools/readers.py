@@ -14,10 +14,15 @@ from PIL import Image
 from tests.unit.processors.tools.workbench import Given, Made
 
 SECONDS_MAX = 60.0
-NEEDS_POPPLER = pytest.mark.skipif(
-    shutil.which("pdftotext") is None, reason="poppler-utils is not there"
-)
-NEEDS_WEBP = pytest.mark.skipif(shutil.which("dwebp") is None, reason="webp is not there")
+
+
+def needs(program: str, package: str) -> pytest.MarkDecorator:
+    """Skips a test where a program of a Debian package is not there."""
+    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{package} is not there")
+
+
+NEEDS_POPPLER = needs("pdftotext", "poppler-utils")
+NEEDS_WEBP = needs("dwebp", "webp")
 
 
 def pdf(content: bytes, filename: str = "report.pdf") -> Given:

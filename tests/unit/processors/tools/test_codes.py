@@ -10,7 +10,7 @@ from PIL import Image
 
 from processors.tools.barcode_maker import BarcodeMaker
 from tests.factories import files
-from tests.unit.processors.tools.readers import opencv
+from tests.unit.processors.tools.readers import needs, opencv, told
 from tests.unit.processors.tools.workbench import Given, Made, made, refused
 
 TEXT = "https://example.org/straße?x=日本"
@@ -30,6 +30,7 @@ SAMPLES = {
     "qrcode": TEXT,
 }
 
+NOT_FOR_ZBAR = {"datamatrix", "pdf417", "aztec"}
 # They are read as the 13 digits that they stand for.
 AS_READ = {"upca": "0036000291452", "upce": "0012345000065"}
 
@@ -97,6 +98,49 @@ async def test_opencv_reads_a_barcode_too() -> None:
     text, *_ = cv2.barcode.BarcodeDetector().detectAndDecode(on_paper)
 
     assert text == "4006381333931"
+
+
+@needs("zbarimg", "zbar-tools")
+@pytest.mark.parametrize("symbology", [each for each in SAMPLES if each not in NOT_FOR_ZBAR])
+async def test_zbar_reads_every_symbology_that_it_knows(symbology: str) -> None:
+    text = SAMPLES[symbology]
+
+    drawn = await made("barcode-maker", text=text, symbology=symbology, scale=4)
+
+    assert read_by_zbar(drawn) == AS_READ.get(symbology, text)
+
+
+WORDS = ["hello", "https://example.org/straße?x=1", "naïve café €5", "Привет", "日本語", TEXT]
+
+
+@needs("zbarimg", "zbar-tools")
+@pytest.mark.parametrize("text", WORDS)
+async def test_zbar_reads_a_qr_code_that_segno_drew(text: str) -> None:
+    assert read_by_zbar(await made("qr-maker", text=text)) == text
+
+
+@pytest.mark.parametrize("text", WORDS)
+async def test_opencv_reads_a_qr_code_that_segno_drew(text: str) -> None:
+    cv2 = pytest.importorskip("cv2")
+    code = await made("qr-maker", text=text)
+
+    assert cv2.QRCodeDetector().detectAndDecode(opencv(code.content))[0] == text
+
+
+def read_by_zbar(picture: Made) -> str:
+    said = told(["zbarimg", "--nodbus", "--quiet", "--raw", "{}"], picture.content)
+    return said.decode().rstrip("\n")
+
+
+@needs("dmtxread", "dmtx-utils")
+@pytest.mark.parametrize("text", ["HELLO", "1234567890" * 3, TEXT, "x" * 60])
+async def test_libdmtx_reads_a_data_matrix(text: str) -> None:
+    drawn = await made("barcode-maker", text=text, symbology="datamatrix", scale=4)
+
+    assert drawn.picture.width == drawn.picture.height
+    # It shows the mark of an encoding as if that were a letter.
+    read = told(["dmtxread", "-N1", "{}"], drawn.content).decode().removeprefix("\x1a")
+    assert read == text
 
 
 def test_there_is_a_sample_of_every_symbology() -> None:
