@@ -18,12 +18,13 @@ import pyzipper
 from processors.tools import archive_extractor, archives
 from processors.tools.archive_creator import KINDS
 from tests.factories import files
+from tests.unit.processors.tools.readers import needs, told
 from tests.unit.processors.tools.workbench import Given, Made, made, made_all, refused
 
 CONTENTS = {"a.txt": b"Alpha\n" * 100, "deep/b.csv": b"x,y\n1,2\n", "c.bin": bytes(range(256))}
 FORMATS = list(KINDS)
 PASSWORD = "correct horse"
-NEEDS_7Z = pytest.mark.skipif(shutil.which("7z") is None, reason="7z (p7zip-full) is not there")
+NEEDS_7Z = needs("7z", "p7zip-full")
 
 
 def archive(content: bytes, filename: str = "things.zip") -> Given:
@@ -139,6 +140,17 @@ async def test_an_archive_is_sound_for_7_zip(target: str, tmp_path: Path) -> Non
     packed = await made("archive-creator", Given(b"hello", "a.txt"), output_format=target)
 
     run_7z(packed, tmp_path)
+
+
+@needs("zstd", "zstd")
+async def test_a_tar_of_zstd_is_one_for_tar() -> None:
+    given = Given(b"hello", "a.txt")
+
+    packed = await made("archive-creator", given, output_format="tar.zst")
+
+    assert told(["tar", "--zstd", "--list", "--file", "{}"], packed.content) == b"a.txt\n"
+    unpacked = told(["tar", "--zstd", "--extract", "--to-stdout", "--file", "{}"], packed.content)
+    assert unpacked == b"hello"
 
 
 @NEEDS_7Z

@@ -5,9 +5,12 @@ import io
 import itertools
 import re
 import zipfile
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from defusedxml import ElementTree
+from markdown_it import MarkdownIt
 
 from infrastructure.media_types import MediaTypes
 from processors.tools.document_formats import MEDIA_TYPES, SUFFIXES, TEXT_BYTES_MAX
@@ -15,11 +18,13 @@ from processors.tools.office_files import DOCX
 from processors.tools.programs import PANDOC, path_of
 from tests.factories.files import rgba_png
 from tests.factories.office import docx, paragraph
+from tests.unit.processors.tools.readers import needs, told
 from tests.unit.processors.tools.workbench import Given, made, refused
 
 pytestmark = pytest.mark.skipif(path_of(PANDOC) is None, reason="the extra office is not installed")
 MARKDOWN = b"# Minutes\n\nIt was *decided*:\n\n1. to begin\n2. to go on\n"
 FORMATS = list(MEDIA_TYPES)
+OPF = "{http://www.idpf.org/2007/opf}"
 
 
 def text(content: bytes, filename: str = "minutes.md", media_type: str = "text/plain") -> Given:
@@ -58,6 +63,88 @@ async def test_mammoth_reads_a_word_document_that_pandoc_wrote() -> None:
     assert "# Minutes" in read.text
     assert "*decided*" in read.text
     assert "2. to go on" in read.text
+
+
+@needs("odt2txt", "odt2txt")
+async def test_odt2txt_reads_an_opendocument_that_pandoc_wrote() -> None:
+    written = await made("document-converter", text(MARKDOWN), output_format="odt")
+
+    read = told(["odt2txt", "{}"], written.content).decode().split("\n")
+
+    assert [line for line in read if line] == ["Minutes", "It was decided:", "to begin", "to go on"]
+
+
+@needs("einfo", "epub-utils")
+async def test_libepub_finds_the_parts_of_a_book_that_pandoc_wrote() -> None:
+    written = await made("document-converter", text(MARKDOWN), output_format="epub")
+
+    read = told(["einfo", "{}"], written.content).decode().split()
+
+    assert "minutes" in read
+    assert "EPUB/content.opf" in read
+    assert "ch001_xhtml(L)" in read
+
+
+async def test_a_book_is_whole_and_says_what_was_written() -> None:
+    written = await made("document-converter", text(MARKDOWN), output_format="epub")
+
+    with zipfile.ZipFile(io.BytesIO(written.content)) as book:
+        first = book.infolist()[0]
+        assert (first.filename, first.compress_type) == ("mimetype", zipfile.ZIP_STORED)
+        package = ElementTree.fromstring(book.read("EPUB/content.opf"))
+        held = {each.get("id"): each.get("href") for each in package.iterfind(f".//{OPF}item")}
+        assert {f"EPUB/{path}" for path in held.values()} <= set(book.namelist())
+        spine = [each.get("idref") for each in package.iterfind(f".//{OPF}itemref")]
+        chapters = [ElementTree.fromstring(book.read(f"EPUB/{held[name]}")) for name in spine]
+    words = " ".join(" ".join(chapter.itertext()) for chapter in chapters).split()
+    assert " ".join(words).endswith("Minutes It was decided : to begin to go on")
+
+
+@needs("rst2pseudoxml", "python3-docutils")
+async def test_docutils_reads_a_text_that_pandoc_wrote() -> None:
+    written = await made("document-converter", text(MARKDOWN), output_format="rst")
+
+    read = told(["rst2pseudoxml", "--halt=2", "{}"], written.content).decode().split()
+
+    words = [word for word in read if word.isalpha()]
+    assert " ".join(words) == "Minutes It was decided to begin to go on"
+    assert {"<emphasis>", "<enumerated_list", "<list_item>"} <= set(read)
+
+
+async def test_other_libraries_read_the_page_and_the_markdown_that_pandoc_wrote() -> None:
+    page = await made("document-converter", text(MARKDOWN), output_format="html")
+    again = await made("document-converter", text(MARKDOWN), output_format="markdown")
+
+    for body in (page.text, MarkdownIt("commonmark").render(again.text)):
+        found = Elements(body)
+        assert found.texts("h1") == ["Minutes"]
+        assert found.texts("em") == ["decided"]
+        assert found.texts("li") == ["to begin", "to go on"]
+
+
+class Elements(HTMLParser):
+    """The texts directly in the elements of a page, as Python's parser reads it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self._open: list[str] = []
+        self._texts: list[tuple[str, str]] = []
+        self.feed(page)
+        self.close()
+
+    def texts(self, tag: str) -> list[str]:
+        return [text for of, text in self._texts if of == tag]
+
+    def handle_starttag(self, tag: str, _: object) -> None:
+        self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and self._open:
+            self._texts.append((self._open[-1], data.strip()))
 
 
 async def test_a_word_document_becomes_text() -> None:

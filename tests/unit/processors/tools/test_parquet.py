@@ -127,15 +127,22 @@ async def test_parquet_becomes_every_other_format_and_back(target: str) -> None:
     assert json.loads(back.text) == [{"a": "007", "b": 1}, {"a": "x", "b": 2}]
 
 
-async def test_duckdb_reads_what_is_written_in_lines_and_tabs(tmp_path: Path) -> None:
-    given = text("a,b\n007,1\n")
-    lines = await made("table-converter", given, output_format="ndjson")
-    tabs = await made("table-converter", given, output_format="tsv")
-    (tmp_path / "t.ndjson").write_bytes(lines.content)
+@pytest.mark.parametrize("target", ["csv", "tsv", "json", "ndjson"])
+async def test_duckdb_reads_tables_that_are_texts(target: str, tmp_path: Path) -> None:
+    rows = '[{"a": "007", "b": "1"}, {"a": "x\\"y", "b": "z,\\tä\\n"}]'
 
-    found = duckdb.sql(f"select * from read_json('{tmp_path}/t.ndjson')").fetchall()
+    result = await made("table-converter", text(rows, "application/json"), output_format=target)
 
-    assert found == [("007", 1)]
+    path = tmp_path / f"t.{target}"
+    path.write_bytes(result.content)
+    reader = "read_json('{}')" if "json" in target else "read_csv('{}', all_varchar = true)"
+    found = duckdb.sql(f"select a, b from {reader.format(path)}").fetchall()
+    assert found == [("007", "1"), ('x"y', "z,\tä\n")]
+
+
+async def test_tabs_are_a_format_of_their_own() -> None:
+    tabs = await made("table-converter", text("a,b\n007,1\n"), output_format="tsv")
+
     assert (tabs.text, tabs.media_type) == ("a\tb\r\n007\t1\r\n", "text/tab-separated-values")
 
 
