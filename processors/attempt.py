@@ -51,6 +51,7 @@ SECRETS_FIELD: Final = "secrets"
 MESSAGE_FIELD: Final = "message"
 KEY_PAUSE_SECONDS: Final = 0.5
 STACK_CHARACTERS_MAX: Final = 8_000
+NOTE_MARK: Final = "note: "
 NO_FOLDER: Final = Path(os.devnull)
 
 log = structlog.get_logger(__name__)
@@ -192,12 +193,12 @@ class Attempt:
         if not (job.inputs or tool.output_formats or self._has_folder):
             # Nothing to keep apart, so no folder is made; it would cost more than such a run.
             run = self._tool_run(tool, options, (), NO_FOLDER)
-            return _Success(await self._runner.run(run, self._progress()), [])
+            return _Success(await self._run_tool(run), [])
         async with Workspace(equipment.folder) as workspace:
             await workspace.make()
             inputs = await equipment.files.bring_in(job, seal, workspace)
             run = self._tool_run(tool, options, inputs, workspace.folder)
-            made = await self._runner.run(run, self._progress())
+            made = await self._run_tool(run)
             files = await equipment.files.store(job, seal, made.outputs)
             # Nobody else knows of them: what ends us while the folder goes must not lose them.
             self._is_reporting = True
@@ -229,8 +230,12 @@ class Attempt:
             observed=self._observed,
         )
 
-    def _progress(self) -> ProgressTold:
-        return ProgressTold(self.job, self._equipment.ring)
+    async def _run_tool(self, run: ToolRun) -> ToolOutcome:
+        made = await self._runner.run(run, ProgressTold(self.job, self._equipment.ring))
+        # They may quote the files, so they stand in the sealed log of the attempt.
+        for note in made.notes:
+            self._observed.written.add_line(f"{NOTE_MARK}{note}")
+        return made
 
     async def _seal(self, subject_id: UUID) -> Seal | None:
         while True:

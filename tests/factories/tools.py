@@ -13,6 +13,7 @@ from processors.tools.base import (
     ToolInput,
     ToolLimits,
     ToolOptions,
+    ToolResult,
 )
 from processors.tools.no_op import NoOp
 from processors.tools.registry import Registry
@@ -23,6 +24,7 @@ class CopierOptions(ToolOptions):
 
     copies: int = 1
     outcome: str = "succeeded"
+    note: str | None = None
 
 
 class Down(DocumentedError):
@@ -44,7 +46,7 @@ class Copier(BaseTool[CopierOptions]):
     trusted = True
     Options = CopierOptions
 
-    async def process(self, input_data: ToolInput, options: CopierOptions) -> list[OutputFile]:
+    async def process(self, input_data: ToolInput, options: CopierOptions) -> ToolResult:
         """Copy."""
         input_data.progress(0.5, "halfway")
         input_data.log(f"copies are to be made: {options.copies}")
@@ -61,7 +63,7 @@ class Copier(BaseTool[CopierOptions]):
                 path = input_data.folder / f"{file.path.name}-{number}"
                 path.write_bytes(file.path.read_bytes())
                 made.append(OutputFile(f"{number}-{file.filename}", path, "text/plain"))
-        return made
+        return ToolResult(tuple(made), (options.note,) if options.note else ())
 
 
 class GateOptions(ToolOptions):

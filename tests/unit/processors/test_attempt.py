@@ -263,6 +263,14 @@ async def test_what_a_tool_logs_is_kept_sealed_whatever_becomes_of_it(scene: Sce
         assert text == "copies are to be made: 1\n"
 
 
+async def test_what_a_tool_notes_ends_its_log(scene: Scene) -> None:
+    job = await scene.run(await scene.submit(note="One page was blank."))
+
+    (kept,) = scene.logs.kept
+    text = scene.seals[job.id].open("log", kept.text)
+    assert text.splitlines() == ["copies are to be made: 1", "note: One page was blank."]
+
+
 async def test_a_log_that_cannot_be_kept_does_not_fail_the_attempt(scene: Scene) -> None:
     scene.logs.is_away = True
 
