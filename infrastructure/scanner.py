@@ -28,6 +28,7 @@ REPLY_BYTES_MAX = 4_096
 
 _FOUND = re.compile(r"stream: (?P<name>[^\x00-\x1f\x7f]{1,200}) FOUND")
 _CLEAN = "stream: OK"
+_TOO_LONG = "INSTREAM size limit exceeded"
 _END = struct.pack("!I", 0)
 
 
@@ -38,6 +39,10 @@ class ScannerUnavailable(Exception):
         super().__init__(f"{self.__doc__} {reason}")
 
 
+class StreamTooLong(ScannerUnavailable):
+    """The file is longer than what the virus scanner takes."""
+
+
 class Kind(StrEnum):
     """What a scanner can say."""
 
@@ -46,12 +51,35 @@ class Kind(StrEnum):
     NOT_SCANNED = "off"
 
 
+class Finding(StrEnum):
+    """What it means that a scanner found something; the code of the refusal."""
+
+    MALWARE = "MALWARE_DETECTED"
+    LIMITS = "SCAN_LIMITS_EXCEEDED"
+    ENCRYPTED = "ENCRYPTED_FILE"
+
+
+# What clamd reports under these names is no malware: it only could not look inside.
+_NOT_LOOKED_INSIDE = (
+    ("Heuristics.Limits.", Finding.LIMITS),
+    ("Heuristics.Encrypted.", Finding.ENCRYPTED),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer for one file; `signature` names what was found."""
 
     kind: Kind
     signature: str | None = None
+
+    @property
+    def finding(self) -> Finding:
+        """What was found, by its signature."""
+        for prefix, finding in _NOT_LOOKED_INSIDE:
+            if (self.signature or "").startswith(prefix):
+                return finding
+        return Finding.MALWARE
 
 
 class Scan(Protocol):
@@ -175,6 +203,9 @@ class _ClamdScan:
                 self._writer.write(_END)
             async with asyncio.timeout(self._verdict_seconds_max):
                 verdict = _verdict(await asyncio.shield(self._reply))
+        except StreamTooLong:
+            metrics.SCANS.labels("failed").inc()
+            raise
         except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
             metrics.SCANS.labels("failed").inc()
             raise ScannerUnavailable(type(error).__name__) from error
@@ -204,6 +235,8 @@ def _verdict(reply: str) -> Verdict:
         return Verdict(Kind.CLEAN)
     if found := _FOUND.fullmatch(reply):
         return Verdict(Kind.INFECTED, found["name"])
+    if reply.startswith(_TOO_LONG):
+        raise StreamTooLong("Its limit is StreamMaxLength.")
     raise ValueError("not a verdict")
 
 

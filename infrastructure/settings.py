@@ -128,6 +128,16 @@ class SealingSettings(Fragment):
         return value
 
 
+class ScannerSettings(Fragment):
+    """Who looks for viruses."""
+
+    clamd_url: str | None = Field(
+        default=None,
+        description="`tcp://host:port` or `unix:///path` of clamd; unset: uploads are not scanned,"
+        " nor is what tools take out of an encryption.",
+    )
+
+
 class UploadSettings(Fragment):
     """What an upload may be."""
 
@@ -140,10 +150,6 @@ class UploadSettings(Fragment):
     )
     upload_seconds_max: float = Field(
         default=600.0, gt=0, description="Time after which an upload is given up (408)."
-    )
-    clamd_url: str | None = Field(
-        default=None,
-        description="`tcp://host:port` or `unix:///path` of clamd; unset: uploads are not scanned.",
     )
 
 

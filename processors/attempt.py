@@ -11,7 +11,7 @@ import os
 import random
 import time
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +35,7 @@ from processors.progress import ProgressTold, Ring
 from processors.reports import Reports
 from processors.sandbox.observed import Observed
 from processors.sandbox.run import ToolOutcome, ToolRun
+from processors.scanning import OutputScan
 from processors.slots import Place
 from processors.tools.base import (
     DocumentedError,
@@ -95,6 +96,7 @@ class Equipment:
     ring: Ring
     logs: AttemptLogs
     folder: Path
+    scan: OutputScan = field(default_factory=OutputScan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,7 @@ class Attempt:
             inputs = await equipment.files.bring_in(job, seal, workspace)
             run = self._tool_run(tool, options, inputs, workspace.folder)
             made = await self._run_tool(run)
+            await equipment.scan.check(tool, job, made.outputs)
             files = await equipment.files.store(job, seal, made.outputs)
             # Nobody else knows of them: what ends us while the folder goes must not lose them.
             self._is_reporting = True

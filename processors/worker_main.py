@@ -19,11 +19,13 @@ from infrastructure.ids import uuid7
 from infrastructure.periodic import ServiceLoop
 from infrastructure.postgres import Pool, Role, create_pool
 from infrastructure.process import Running, run_process
+from infrastructure.scanner import scanner_at
 from infrastructure.settings import (
     BlobSettings,
     NatsSettings,
     PostgresSettings,
     ProcessSettings,
+    ScannerSettings,
     SealingSettings,
 )
 from processors.attempt import Equipment
@@ -41,6 +43,7 @@ from processors.sandbox.inline import InlineRunner
 from processors.sandbox.run import Isolation
 from processors.sandbox.runner import INSTALLED, Sandbox
 from processors.sandbox.zygote import registry_from
+from processors.scanning import OutputScan
 from processors.settings import WorkerSettings
 from processors.slots import Slots
 from processors.tools.registry import Registry
@@ -57,6 +60,7 @@ class Settings(
     NatsSettings,
     BlobSettings,
     SealingSettings,
+    ScannerSettings,
     ProcessSettings,
 ):
     """All that a worker is told."""
@@ -95,6 +99,7 @@ async def build(settings: Settings, tools: str = INSTALLED) -> AsyncIterator[Run
             "nats": broker.check(),
             "postgres": Check(_answers(pool)),
             "isolation": Check(_isolation_of(sandbox), critical=False),
+            "scanner": Check(scanner_at(settings.clamd_url).check, critical=False),
             **worker.checks,
         }
         leftovers = ServiceLoop(Leftovers(settings.folder), idle_seconds=LOOK_SECONDS)
@@ -124,6 +129,7 @@ def _worker(
         reports=reports,
         ring=broker.ring,
         logs=AttemptLogs(PostgresLogStore(pool, settings.attempt_log_days)),
+        scan=OutputScan(scanner_at(settings.clamd_url)),
         folder=settings.folder,
     )
     return Worker(

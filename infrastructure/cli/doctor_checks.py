@@ -70,6 +70,7 @@ async def _settings() -> str | None:
         settings.TokenSettings,
         settings.SealingSettings,
         settings.UploadSettings,
+        settings.ScannerSettings,
         settings.HttpSettings,
         settings.AdministratorSettings,
     )
@@ -198,9 +199,9 @@ async def _blobs() -> str | None:
 
 async def _scanner() -> str | None:
     from infrastructure.scanner import scanner_at
-    from infrastructure.settings import UploadSettings
+    from infrastructure.settings import ScannerSettings
 
-    return await scanner_at(_read(UploadSettings).clamd_url).check()
+    return await scanner_at(_read(ScannerSettings).clamd_url).check()
 
 
 async def _sandbox() -> str | None:

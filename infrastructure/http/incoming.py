@@ -4,7 +4,6 @@ It becomes a blob only when its bytes were counted within the limit, were not em
 had nothing against them; otherwise nothing of it remains.
 """
 
-import re
 from dataclasses import dataclass
 
 from infrastructure import metrics
@@ -13,19 +12,14 @@ from infrastructure.filenames import clean_filename
 from infrastructure.http.body_guard import too_large
 from infrastructure.http.problems import Problem
 from infrastructure.media_types import SNIFF_BYTES, MediaTypes
-from infrastructure.scanner import Kind, Scan, ScannerUnavailable, Verdict
+from infrastructure.scanner import Finding, Kind, Scan, ScannerUnavailable, Verdict
 
 RETRY_AFTER_SECONDS = "10"
 
-# What clamd reports under these names is no malware: it only could not look inside.
-_NOT_LOOKED_INSIDE = (
-    (re.compile(r"Heuristics\.Limits\."), "SCAN_LIMITS_EXCEEDED", "is too nested to be scanned"),
-    (
-        re.compile(r"Heuristics\.Encrypted\."),
-        "ENCRYPTED_FILE",
-        "is encrypted and cannot be scanned",
-    ),
-)
+REFUSALS = {
+    Finding.LIMITS: "The file is too nested to be scanned.",
+    Finding.ENCRYPTED: "The file is encrypted and cannot be scanned.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +115,11 @@ class IncomingFile:
 def _refuse_unclean(verdict: Verdict) -> None:
     if verdict.kind is not Kind.INFECTED:
         return
-    signature = verdict.signature or ""
-    for pattern, code, why in _NOT_LOOKED_INSIDE:
-        if pattern.match(signature):
-            raise Problem(422, code, f"The file {why}.")
+    if detail := REFUSALS.get(verdict.finding):
+        raise Problem(422, verdict.finding, detail)
     raise Problem(
-        422, "MALWARE_DETECTED", "The file contains malware.", details={"signature": signature}
+        *(422, verdict.finding, "The file contains malware."),
+        details={"signature": verdict.signature or ""},
     )
 
 

@@ -53,6 +53,7 @@ class ArchiveExtractor(BaseTool[ArchiveExtractorOptions]):
         "Takes the files out of a ZIP, 7z or tar archive, or out of gzip, bzip2, xz, zstd."
     )
     version = "1.1.0"
+    opens_encrypted = True
     group = "archives"
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = OUTPUT_FORMATS
@@ -67,9 +68,9 @@ class ArchiveExtractor(BaseTool[ArchiveExtractorOptions]):
                 "Bombs are ended by the bytes that come out; 7z unpacks until the disk is full.",
                 "Folders become part of the names, because outputs have no folders.",
                 "Empty files are left out and counted.",
-                "Neither scans what comes out for viruses. Where a scanner is set up, it looked"
-                " into the archive when that was sent; into encrypted files it cannot look, and"
-                " they are counted.",
+                "7z does not scan for viruses. Where a scanner is set up, it looks into an archive"
+                " that is sent; into encrypted files it cannot look, so they are counted, and"
+                " scanned as soon as the password has opened them.",
             ),
         ),
     )
@@ -140,6 +141,7 @@ class _Extraction:
             notes.append(f"Files whose folder or name had to change: {self._renamed}.")
         if self._encrypted:
             notes.append(
-                f"Files that were encrypted, so that no virus scanner saw them: {self._encrypted}."
+                "Files that were encrypted, so that no virus scanner saw them when they were"
+                f" sent: {self._encrypted}."
             )
         return ToolResult(tuple(self._outputs), tuple(notes))

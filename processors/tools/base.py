@@ -198,6 +198,8 @@ class BaseTool(ABC, Generic[OptionsT]):
     """False: the same files and options may give other outputs; earlier ones are not reused."""
     names_matter: ClassVar[bool] = True
     """False: no byte of an output depends on what the input files are called."""
+    opens_encrypted: ClassVar[bool] = False
+    """With a password it takes out what no virus scanner saw; where there is one, it looks now."""
     trusted: ClassVar[bool] = False
     """May run inside the worker: it parses nothing, and never blocks the event loop."""
     group: ClassVar[str] = GENERAL

@@ -39,6 +39,7 @@ class PdfDecrypter(BaseTool[PdfDecrypterOptions]):
     input_formats: ClassVar[list[str]] = [PDF]
     output_formats: ClassVar[list[str]] = [PDF]
     limits = ToolLimits()
+    opens_encrypted = True
     group = "pdf"
     modules = ("pikepdf", "processors.tools.pdf_documents", "processors.tools.pdf_active")
     compares_with = (

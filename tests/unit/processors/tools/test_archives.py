@@ -169,7 +169,9 @@ async def test_an_encrypted_archive_opens_with_its_password_only(
     assert (await refused("archive-extractor", file, password="wrong")).code == "WRONG_PASSWORD"
     (output,) = await made_all("archive-extractor", file, password=PASSWORD)
     assert output.content == given.content
-    unscanned = "Files that were encrypted, so that no virus scanner saw them: 1."
+    unscanned = (
+        "Files that were encrypted, so that no virus scanner saw them when they were sent: 1."
+    )
     assert output.notes == (unscanned,)
 
 
