@@ -51,7 +51,7 @@ class DocumentConverter(BaseTool[DocumentConverterOptions]):
 
     name = "document-converter"
     description = "Converts between Word, OpenDocument, HTML, Markdown, EPUB, RST and LaTeX."
-    version = "1.0.1"
+    version = "1.0.2"
     input_formats: ClassVar[list[str]] = INPUT_FORMATS
     output_formats: ClassVar[list[str]] = list(MEDIA_TYPES.values())
     limits = ToolLimits(memory_bytes=1536 * MIB, processes_max=4)

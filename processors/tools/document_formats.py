@@ -82,6 +82,7 @@ local function named(image)
   end
 end
 local function without_files(meta)
+  if not meta.title and not meta.pagetitle then meta.pagetitle = meta.filetitle end
   for key in pairs(meta) do if not kept[key] then meta[key] = nil end end
   return meta
 end
@@ -155,7 +156,7 @@ def _metadata(file: InputFile, target: DocumentFormat) -> str:
     """What stands in for what the document does not say of itself."""
     title = clean_stem(file.filename)
     if target == "html":
-        return json.dumps({"pagetitle": title})
+        return json.dumps({"filetitle": title})
     if target == "epub":
         digest = sha256(file.path.read_bytes()).hexdigest()
         return json.dumps({"title": title, "identifier": uuid5(NAMESPACE_URL, digest).urn})

@@ -181,6 +181,18 @@ async def test_an_image_inside_stays_where_there_is_room_for_it() -> None:
     assert "Left out or not found, such as raw HTML and images: 1." in prose.notes
 
 
+@pytest.mark.parametrize(
+    ("head", "title"),
+    [("", "minutes"), ("title: Our *Talk*", "Our Talk"), ("pagetitle: Talk\ntitle: T", "Talk")],
+)
+async def test_a_page_has_the_title_of_its_document(head: str, title: str) -> None:
+    content = f"---\n{head}\n---\n\nhello\n".encode() if head else b"hello\n"
+
+    result = await made("document-converter", text(content), output_format="html")
+
+    assert f"<title>{title}</title>" in result.text
+
+
 DANGERS = b"""---
 title: Kept
 css: http://127.0.0.1/x.css
