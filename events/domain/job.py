@@ -81,28 +81,8 @@ class Job(Aggregate):
         return cls._create(
             facts.JobSubmitted,
             id=job_id,
-            owner=request.owner,
-            tool=request.tool,
-            tool_version=request.tool_version,
-            queue=request.queue,
-            priority=request.priority,
-            options=request.options,
-            inputs=[file.as_json() for file in request.inputs],
             run_at=request.run_at.isoformat() if request.run_at and later else None,
-            labels=request.labels,
-            label_tokens=list(request.label_tokens),
-            attempts_max=request.attempts_max,
-            timeout_seconds=request.timeout_seconds,
-            retention_seconds=request.retention_seconds,
-            queue_seconds_max=request.queue_seconds_max,
-            retry=None if request.retry is None else dict(request.retry),
-            reservation=_text(request.reservation),
-            schedule=_text(request.schedule),
-            tick=None if request.tick is None else request.tick.isoformat(),
-            secrets=request.secrets,
-            workflow=_text(request.workflow),
-            step=request.step,
-            limit_key=request.limit_key,
+            **request.fields(),
             **origin.fields(),
         )
 
@@ -389,10 +369,6 @@ WORKER_LOST = "WORKER_LOST"
 
 QUEUE_TIMEOUT = "QUEUE_TIMEOUT"
 """Error code of a job that nobody started within the time that it was allowed to wait."""
-
-
-def _text(value: UUID | None) -> str | None:
-    return None if value is None else str(value)
 
 
 def _ended(status: JobStatus) -> str:

@@ -41,6 +41,32 @@ class JobRequest:
     step: str | None = None
     limit_key: str | None = None
 
+    def fields(self) -> dict[str, Any]:
+        """What a submission says of it, but for when it runs."""
+        return {
+            "owner": self.owner,
+            "tool": self.tool,
+            "tool_version": self.tool_version,
+            "queue": self.queue,
+            "priority": self.priority,
+            "options": self.options,
+            "inputs": [file.as_json() for file in self.inputs],
+            "labels": self.labels,
+            "label_tokens": list(self.label_tokens),
+            "attempts_max": self.attempts_max,
+            "timeout_seconds": self.timeout_seconds,
+            "retention_seconds": self.retention_seconds,
+            "queue_seconds_max": self.queue_seconds_max,
+            "retry": None if self.retry is None else dict(self.retry),
+            "reservation": _text(self.reservation),
+            "schedule": _text(self.schedule),
+            "tick": None if self.tick is None else self.tick.isoformat(),
+            "secrets": self.secrets,
+            "workflow": _text(self.workflow),
+            "step": self.step,
+            "limit_key": self.limit_key,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -49,3 +75,7 @@ class Failure:
     code: str
     message: SealedText
     permanent: bool
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
