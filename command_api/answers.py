@@ -128,6 +128,7 @@ async def process_ended(
     body = _processed(job, links, ending.position)
     body.status = ending.job.status
     body.outputs = outputs
+    body.notes = await results.notes(ending.job)
     body.result_url = outputs[0].url if outputs else None
     # Who did not wait gets the receipt that was promised, of a job that has ended already.
     return _json(body, 200 if waited else _accepted(job), headers)

@@ -198,6 +198,9 @@ class ToolProcessResponse(JobAccepted):
     task_id: UUID = Field(description="The same as job_id.")
     result_url: str | None = Field(default=None, description="Null until the job has succeeded.")
     outputs: list[OutputBody] = Field(default_factory=list)
+    notes: list[str] = Field(
+        default_factory=list, description="What the tool has to say about the outputs."
+    )
 
 
 class BulkFilterBody(RequestBody):

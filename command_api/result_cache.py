@@ -16,9 +16,10 @@ import orjson
 from command_api.commands import SubmitJob
 from command_api.input_files import NAME_FIELD, InputFile
 from command_api.keys import KeyRing
+from command_api.results import NOTES_FIELD
 from command_api.tool_cache import CachedOffer
 from events.contracts.result import result_id
-from events.contracts.values import FileRef, Origin
+from events.contracts.values import FileRef, Origin, SealedText
 from events.domain.errors import NotFound
 from events.domain.job import Job
 from events.domain.result_index import ResultIndex, has_result
@@ -36,6 +37,7 @@ class Reuse:
 
     source: UUID
     outputs: Sequence[FileRef]
+    notes: SealedText | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class ResultCache:
             return None
         try:
             names = _names(maker, theirs, [file.name for file in files])
+            notes = _notes(maker, theirs, seal, [file.name for file in files])
             keys = [await blobs.copy(BlobKey(file.blob_key), at.tenant) for file in maker.outputs]
         except (_OtherNames, SealBroken, BlobNotFound):
             return None
@@ -111,11 +114,11 @@ class ResultCache:
             FileRef(seal.seal(NAME_FIELD, name), file.media_type, file.size_bytes, file.sha256, key)
             for name, file, key in zip(names, maker.outputs, keys, strict=True)
         ]
-        return Reuse(maker.id, outputs)
+        return Reuse(maker.id, outputs, notes)
 
 
 class _OtherNames(Exception):
-    """It cannot be said what the outputs would be called."""
+    """It cannot be said what the outputs would be called, or the notes would say."""
 
 
 def _names(maker: Job, theirs: Seal, ours: Sequence[str]) -> list[str]:
@@ -126,6 +129,18 @@ def _names(maker: Job, theirs: Seal, ours: Sequence[str]) -> list[str]:
         return made
     stems = {PurePath(old).stem: PurePath(new).stem for old, new in zip(before, ours, strict=True)}
     return [_renamed(name, stems) for name in made]
+
+
+def _notes(maker: Job, theirs: Seal, seal: Seal, ours: Sequence[str]) -> SealedText | None:
+    """What its tool said about the outputs, for these inputs."""
+    if maker.notes is None:
+        return None
+    text = theirs.open(NOTES_FIELD, maker.notes)
+    before = [theirs.open(NAME_FIELD, file.name) for file in maker.inputs]
+    if before != list(ours) and any(PurePath(old).stem in text for old in before):
+        # A note that quotes a name would quote that of another job.
+        raise _OtherNames
+    return seal.seal(NOTES_FIELD, text)
 
 
 def _renamed(name: str, stems: dict[str, str]) -> str:

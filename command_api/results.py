@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import orjson
+
 from command_api.bodies import OutputBody
 from command_api.input_files import NAME_FIELD
 from command_api.keys import KeyRing
@@ -11,6 +13,7 @@ from events.domain.job import QUEUE_TIMEOUT, WORKER_LOST, Job
 from events.store.sealing import Seal, SealBroken
 
 MESSAGE_FIELD = "message"
+NOTES_FIELD = "notes"
 ERASED = "erased"
 """What stands where a name or message cannot be read any more."""
 WITHOUT_WORDS: Final = {
@@ -31,6 +34,16 @@ class Results:
         """The files it made; raises LogUnavailable."""
         seal = await self._keys.seal(job.id)
         return [self._output(job, file, seal) for file in job.outputs]
+
+    async def notes(self, job: Job) -> list[str]:
+        """What the tool has to say about them; raises LogUnavailable."""
+        seal = None if job.notes is None else await self._keys.seal(job.id)
+        if seal is None or job.notes is None:
+            return []
+        try:
+            return list(orjson.loads(seal.open(NOTES_FIELD, job.notes)))
+        except SealBroken:
+            return []
 
     async def error_message(self, job: Job) -> str:
         """Why it failed, in words for its owner."""

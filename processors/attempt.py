@@ -50,9 +50,9 @@ from processors.workspace import Workspace
 OPTIONS_FIELD: Final = "options"
 SECRETS_FIELD: Final = "secrets"
 MESSAGE_FIELD: Final = "message"
+NOTES_FIELD: Final = "notes"
 KEY_PAUSE_SECONDS: Final = 0.5
 STACK_CHARACTERS_MAX: Final = 8_000
-NOTE_MARK: Final = "note: "
 NO_FOLDER: Final = Path(os.devnull)
 
 log = structlog.get_logger(__name__)
@@ -101,8 +101,8 @@ class Equipment:
 
 @dataclass(frozen=True, slots=True)
 class _Success:
-    made: ToolOutcome
     files: list[FileRef]
+    notes: SealedText | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,7 @@ class Attempt:
         self._ending: Ending | None = None
         self._is_reporting = False
         self._observed = Observed()
+        self._told = ProgressTold(job, equipment.ring)
         self._opened: Seal | None = None
         self._began = time.monotonic()
         self._log = log.bind(
@@ -195,17 +196,17 @@ class Attempt:
         if not (job.inputs or tool.output_formats or self._has_folder):
             # Nothing to keep apart, so no folder is made; it would cost more than such a run.
             run = self._tool_run(tool, options, (), NO_FOLDER)
-            return _Success(await self._run_tool(run), [])
+            return _Success([], _sealed_notes(await self._runner.run(run, self._told), seal))
         async with Workspace(equipment.folder) as workspace:
             await workspace.make()
             inputs = await equipment.files.bring_in(job, seal, workspace)
             run = self._tool_run(tool, options, inputs, workspace.folder)
-            made = await self._run_tool(run)
+            made = await self._runner.run(run, self._told)
             await equipment.scan.check(tool, job, made.outputs)
             files = await equipment.files.store(job, seal, made.outputs)
             # Nobody else knows of them: what ends us while the folder goes must not lose them.
             self._is_reporting = True
-            return _Success(made, files)
+            return _Success(files, _sealed_notes(made, seal))
 
     async def _options(self, seal: Seal) -> dict[str, Any]:
         """All options; the secret ones lie under a key that is gone once the job has ended."""
@@ -233,13 +234,6 @@ class Attempt:
             observed=self._observed,
         )
 
-    async def _run_tool(self, run: ToolRun) -> ToolOutcome:
-        made = await self._runner.run(run, ProgressTold(self.job, self._equipment.ring))
-        # They may quote the files, so they stand in the sealed log of the attempt.
-        for note in made.notes:
-            self._observed.written.add_line(f"{NOTE_MARK}{note}")
-        return made
-
     async def _seal(self, subject_id: UUID) -> Seal | None:
         while True:
             try:
@@ -254,7 +248,9 @@ class Attempt:
         resources = _resources(self._observed)
 
         def decide(job: Job, origin: Origin) -> None:
-            job.succeed(self._lease, success.files, self._milliseconds, resources, origin)
+            job.succeed(
+                *(self._lease, success.files, self._milliseconds, resources, origin), success.notes
+            )
 
         job = await self._equipment.reports.record(self.job, decide)
         if job is None:
@@ -345,6 +341,11 @@ def _outcome(error: ToolProcessingError, is_final: bool) -> str:
     if isinstance(error, ToolTimeout):
         return "timed_out"
     return "failed" if is_final else "retrying"
+
+
+def _sealed_notes(made: ToolOutcome, seal: Seal) -> SealedText | None:
+    """What the owner should know about the outputs; it may quote the files."""
+    return seal.seal(NOTES_FIELD, orjson.dumps(made.notes).decode()) if made.notes else None
 
 
 def _limits(tool: AnyTool, job: Job) -> ToolLimits:

@@ -67,6 +67,7 @@ def _fields(
         "labels": text.labels(row.labels),
         "inputs": [file_view(file, text) for file in row.inputs],
         "outputs": outputs,
+        "notes": text.notes(row.notes),
         "error": _error_view(row, text),
         "request_id": row.correlation_id,
         "created_at": row.created_at,

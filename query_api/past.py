@@ -127,6 +127,7 @@ def _succeeded(fact: facts.AttemptSucceeded, row: JobRow) -> Changes:
         "duration_ms": fact.duration_ms,
         "error_code": None,
         "error_message": None,
+        "notes": fact.notes,
     }
 
 
@@ -137,6 +138,7 @@ def _reused(fact: facts.ResultReused, row: JobRow) -> Changes:
         "expires_at": _time(fact.expires_at),
         "finished_at": fact.timestamp,
         "reused_from": UUID(fact.source),
+        "notes": fact.notes,
     }
 
 

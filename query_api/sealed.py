@@ -43,6 +43,11 @@ class SealedText:
         """What went wrong."""
         return self._open("message", sealed)
 
+    def notes(self, sealed: str | None) -> list[str]:
+        """What a tool says about its outputs."""
+        text = self._open("notes", sealed)
+        return [] if text is None else list(orjson.loads(text))
+
     def log(self, sealed: str) -> str | None:
         """What an attempt wrote."""
         return self._open("log", sealed)

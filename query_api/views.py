@@ -62,6 +62,9 @@ class JobView(View):
     labels: dict[str, Any] | None
     inputs: list[FileView]
     outputs: list[OutputView]
+    notes: list[str] = Field(
+        description="What the tool has to say about the outputs, such as an encoding that it found."
+    )
     error: ErrorView | None
     request_id: str = Field(description="Of the request that submitted it.")
     created_at: datetime

@@ -175,7 +175,7 @@ class SubmitJobHandler:
         """Let the job succeed by a result that is there; else, what to save with it."""
         found = await self._cache.look_up(wanted, job.id, seal, blobs, at)
         if isinstance(found, Reuse):
-            job.reuse(found.source, found.outputs, at)
+            job.reuse(found.source, found.outputs, at, found.notes)
             return []
         return [] if found is None else [found]
 

@@ -84,6 +84,8 @@ class AttemptSucceeded(Fact):
     """When the outputs may be deleted (ISO 8601, UTC)."""
     resources: dict[str, float]
     """Peaks of the attempt: `peak_rss_bytes`, `cpu_seconds`; empty where not measured."""
+    notes: str | None = None
+    """Sealed JSON: a list of what the owner should know about the outputs; None: nothing."""
 
 
 class ResultReused(Fact):
@@ -97,6 +99,8 @@ class ResultReused(Fact):
     """`FileRef` objects, of copies that are this job's own."""
     expires_at: str
     """When the outputs may be deleted (ISO 8601, UTC)."""
+    notes: str | None = None
+    """As of `AttemptSucceeded`."""
 
 
 class AttemptFailed(Fact):

@@ -49,7 +49,7 @@ class Job(Aggregate):
         facts.JobSubmitted: "_submitted",
         facts.AttemptStarted: "_started",
         facts.AttemptSucceeded: "_succeeded",
-        facts.ResultReused: "_reused",
+        facts.ResultReused: "_succeeded",
         facts.AttemptFailed: "_failed",
         facts.AttemptExpired: "_expired",
         facts.AttemptHandedBack: "_handed_back",
@@ -113,6 +113,7 @@ class Job(Aggregate):
         duration_ms: int,
         resources: Mapping[str, float],
         origin: Origin,
+        notes: SealedText | None = None,
     ) -> None:
         """Record the result of the attempt under this lease."""
         self._must_hold(lease)
@@ -124,10 +125,17 @@ class Job(Aggregate):
             duration_ms=duration_ms,
             expires_at=expires_at.isoformat(),
             resources=dict(resources),
+            notes=notes,
             **origin.fields(),
         )
 
-    def reuse(self, source: UUID, outputs: Sequence[FileRef], origin: Origin) -> None:
+    def reuse(
+        self,
+        source: UUID,
+        outputs: Sequence[FileRef],
+        origin: Origin,
+        notes: SealedText | None = None,
+    ) -> None:
         """Succeed without a run, by copies of what another job made of the same request."""
         if self.status is not JobStatus.QUEUED or self.lease:
             raise JobNotClaimable(status=self.status)
@@ -137,6 +145,7 @@ class Job(Aggregate):
             source=str(source),
             outputs=[file.as_json() for file in outputs],
             expires_at=expires_at.isoformat(),
+            notes=notes,
             **origin.fields(),
         )
 
@@ -285,6 +294,7 @@ class Job(Aggregate):
         self.attempt = 0
         self.worker: str | None = None
         self.outputs: list[FileRef] = []
+        self.notes: SealedText | None = None
         self.expires_at: datetime | None = None
         self.result_expired = False
         self.error_code: str | None = None
@@ -300,16 +310,12 @@ class Job(Aggregate):
         self.wait_until = None
         self.first_began = self.first_began or fact.timestamp
 
-    def _succeeded(self, fact: facts.AttemptSucceeded) -> None:
+    def _succeeded(self, fact: facts.AttemptSucceeded | facts.ResultReused) -> None:
         self.status = JobStatus.SUCCEEDED
         self.outputs = [FileRef.from_json(file) for file in fact.outputs]
+        self.notes = None if fact.notes is None else SealedText(fact.notes)
         self.expires_at = datetime.fromisoformat(fact.expires_at)
         self.error_code = self.error_message = None
-
-    def _reused(self, fact: facts.ResultReused) -> None:
-        self.status = JobStatus.SUCCEEDED
-        self.outputs = [FileRef.from_json(file) for file in fact.outputs]
-        self.expires_at = datetime.fromisoformat(fact.expires_at)
 
     def _failed(self, fact: facts.AttemptFailed) -> None:
         self.status = JobStatus.RETRYING if fact.retry_at else JobStatus.FAILED

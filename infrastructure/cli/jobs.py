@@ -172,6 +172,7 @@ def _fields(job: dict[str, Any]) -> dict[str, object]:
         "labels": job["labels"],
         "inputs": [file["name"] for file in job["inputs"]],
         "outputs": [output["url"] or output["name"] for output in job["outputs"]],
+        "notes": job["notes"],
         "created": to_the_second(job["created_at"]),
         "started": to_the_second(job["started_at"]),
         "finished": to_the_second(job["finished_at"]),

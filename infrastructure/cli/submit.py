@@ -79,6 +79,8 @@ def finish(
     if as_json:
         show_json({**job, "paths": paths})
     else:
+        for note in job["notes"]:
+            say(f"note: {note}")
         for each in paths or [each["url"] for each in job["outputs"]]:
             print(each)
     require_success(job)

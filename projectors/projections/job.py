@@ -61,6 +61,7 @@ class JobRow:
     reused_from: UUID | None
     workflow_id: UUID | None
     step: str | None
+    notes: str | None
 
 
 CHANGING: Final = (
@@ -82,6 +83,7 @@ CHANGING: Final = (
     "version",
     "position",
     "reused_from",
+    "notes",
 )
 """What can change after the submission."""
 
@@ -125,6 +127,7 @@ def submitted(fact: facts.JobSubmitted, position: int) -> JobRow:
         reused_from=None,
         workflow_id=UUID(fact.workflow) if fact.workflow else None,
         step=fact.step,
+        notes=None,
     )
 
 
@@ -144,6 +147,7 @@ def _succeeded(job: JobRow, fact: facts.AttemptSucceeded) -> None:
     job.expires_at = _time(fact.expires_at)
     job.duration_ms = fact.duration_ms
     job.error_code = job.error_message = None
+    job.notes = fact.notes
 
 
 def _reused(job: JobRow, fact: facts.ResultReused) -> None:
@@ -152,6 +156,7 @@ def _reused(job: JobRow, fact: facts.ResultReused) -> None:
     job.finished_at = fact.timestamp
     job.expires_at = _time(fact.expires_at)
     job.reused_from = UUID(fact.source)
+    job.notes = fact.notes
 
 
 def _failed(job: JobRow, fact: facts.AttemptFailed) -> None:

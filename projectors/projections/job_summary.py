@@ -15,7 +15,7 @@ class JobSummary:
     """Folds every fact of a job into its row; the other projections of jobs are shown the row."""
 
     name: Final = "job_summary"
-    version: Final = 3
+    version: Final = 4
     handles: Final[frozenset[type[AnyFact]]] = JOB_FACTS
 
     def __init__(self) -> None:

@@ -63,6 +63,7 @@ job_summary = Table(
     Column("reused_from", Uuid),
     Column("workflow_id", Uuid),
     Column("step", Text),
+    Column("notes", Text),
     PrimaryKeyConstraint("job_id", name="job_summary_pkey"),
     Index("job_summary_newest", "tenant", "created_at", "job_id"),
     Index("job_summary_owner", "tenant", "owner", "created_at", "job_id"),

@@ -62,6 +62,7 @@ class JobRow:
     reused_from: UUID | None = None
     workflow_id: UUID | None = None
     step: str | None = None
+    notes: str | None = None
     secret_options: list[str] | None = None
     """No column: which options are never shown; None where that was not asked or is unknown."""
 

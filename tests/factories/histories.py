@@ -118,7 +118,8 @@ class Histories:
     def _end_attempt(self, job: Job, origin: Origin) -> None:
         chance = self.random.random()
         if chance < 0.5:
-            job.succeed(job.lease, [self.file()], 25, {"cpu_seconds": 0.5}, origin)
+            notes = SealedText("s1.notes") if chance < 0.1 else None
+            job.succeed(job.lease, [self.file()], 25, {"cpu_seconds": 0.5}, origin, notes)
         elif chance < 0.7:
             failure = Failure("TIMEOUT", SealedText("s1.error"), permanent=chance < 0.55)
             job.fail(job.lease, failure, 30, {}, 0.5, origin)

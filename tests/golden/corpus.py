@@ -17,7 +17,13 @@ from uuid import UUID
 
 from events.contracts.catalogue import FACTS
 from events.contracts.fact import AnyFact
-from events.contracts.job import AttemptStarted, JobReopened, JobSubmitted
+from events.contracts.job import (
+    AttemptStarted,
+    AttemptSucceeded,
+    JobReopened,
+    JobSubmitted,
+    ResultReused,
+)
 from events.contracts.schedule import ScheduleChanged, ScheduleCreated, ScheduleSkipped
 from events.contracts.tool import ToolOffered
 from events.contracts.workflow import StepStarted, WorkflowReopened, WorkflowSubmitted
@@ -145,6 +151,8 @@ LATER: tuple[Later, ...] = (
         "reason",
         {"tick": "2026-11-23T12:30:00+00:00", "reason": "TOOL_NOT_FOUND"},
     ),
+    Later(AttemptSucceeded, "notes", {"notes": "s1.bm90ZXM"}),
+    Later(ResultReused, "notes", {"notes": "s1.bm90ZXM"}),
 )
 """Added to at its end, never changed."""
 

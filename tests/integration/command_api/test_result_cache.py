@@ -244,6 +244,27 @@ async def test_a_name_that_does_not_come_from_the_input_is_not_shown_to_another(
     assert other.json()["status"] == "queued"
 
 
+async def test_the_notes_come_along_unless_they_quote_the_name_of_another(
+    api: CommandApi, client: httpx.AsyncClient, auth_headers: Headers
+) -> None:
+    async def again(content: bytes, note: str) -> dict[str, Any]:
+        """What somebody else gets for the same bytes under another name."""
+        first = await process(client, auth_headers, content, tool=RENAMING)
+        job_id = UUID(first.json()["job_id"])
+        await api.succeed(job_id, {"photo.webp": b"made"}, notes=[note])
+        headers = api.headers("bob")
+        answer = await process(client, headers, content, tool=RENAMING, name="cat.jpg")
+        outcome: dict[str, Any] = answer.json()
+        return outcome
+
+    plain = await again(b"noted", "The first of two was taken.")
+    quoting = await again(b"quoted", "Of photo.jpg the first was taken.")
+
+    assert (plain["status"], plain["notes"]) == ("succeeded", ["The first of two was taken."])
+    assert (await api.job(plain["job_id"])).notes is not None
+    assert quoting["status"] == "queued"
+
+
 async def test_a_secret_is_never_looked_up_by(
     api: CommandApi, client: httpx.AsyncClient, auth_headers: Headers
 ) -> None:

@@ -179,7 +179,7 @@ async def test_who_waits_gets_the_outputs(
             client.post(CONVERT, files=part(), headers=auth_headers | {"Prefer": "wait=30"})
         )
         job_id = await api.next_job(start)
-        await api.succeed(job_id, {"holiday photo.webp": b"pixels"})
+        await api.succeed(job_id, {"holiday photo.webp": b"pixels"}, notes=["It was turned."])
 
     answer = waiting.result()
     assert answer.status_code == 200, answer.text
@@ -188,6 +188,7 @@ async def test_who_waits_gets_the_outputs(
     assert (outcome["job_id"], outcome["status"]) == (str(job_id), "succeeded")
     (output,) = outcome["outputs"]
     assert (output["name"], output["size_bytes"]) == ("holiday photo.webp", 6)
+    assert outcome["notes"] == ["It was turned."]
     url = f"{QUERY_URL}/api/v1/jobs/{job_id}/outputs/holiday%20photo.webp"
     assert output["url"] == outcome["result_url"] == url
     assert outcome["position"] == await api.log.head()

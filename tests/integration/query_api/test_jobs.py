@@ -17,7 +17,8 @@ async def test_a_job_is_shown_with_everything_that_was_said_of_it(
         labels={"team": "red"},
         inputs={"photo.jpg": b"jpeg"},
     )
-    files = await world.succeed(job_id, {"photo 1.webp": b"webp!"})
+    note = "photo.jpg holds many pictures; the first was taken."
+    files = await world.succeed(job_id, {"photo 1.webp": b"webp!"}, notes=[note])
     position = await world.project()
 
     answer = await query_client.get(f"/jobs/{job_id}", headers=await auth_headers())
@@ -39,6 +40,7 @@ async def test_a_job_is_shown_with_everything_that_was_said_of_it(
             "url": f"{QUERY_URL}/api/v1/jobs/{job_id}/outputs/photo%201.webp",
         }
     ]
+    assert job["notes"] == [note]
     assert (job["error"], job["progress"]) == (None, None)
     assert (job["version"], job["position"]) == (3, position)
     assert job["links"] == {
@@ -58,6 +60,7 @@ async def test_a_failed_job_says_why_and_how_to_try_again(
     await world.project()
 
     job = (await query_client.get(f"/jobs/{job_id}", headers=await auth_headers())).json()
+    assert job["notes"] == []
 
     assert (job["status"], job["outputs"]) == ("failed", [])
     assert job["error"] == {"code": "CORRUPT_FILE", "message": "photo.jpg is cut short"}

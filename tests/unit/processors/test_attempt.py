@@ -263,12 +263,14 @@ async def test_what_a_tool_logs_is_kept_sealed_whatever_becomes_of_it(scene: Sce
         assert text == "copies are to be made: 1\n"
 
 
-async def test_what_a_tool_notes_ends_its_log(scene: Scene) -> None:
+async def test_what_a_tool_notes_stays_with_the_job_sealed(scene: Scene) -> None:
     job = await scene.run(await scene.submit(note="One page was blank."))
+    quiet = await scene.run(await scene.submit())
 
-    (kept,) = scene.logs.kept
-    text = scene.seals[job.id].open("log", kept.text)
-    assert text.splitlines() == ["copies are to be made: 1", "note: One page was blank."]
+    assert job.notes is not None
+    assert "blank" not in job.notes
+    assert json.loads(scene.seals[job.id].open("notes", job.notes)) == ["One page was blank."]
+    assert quiet.notes is None
 
 
 async def test_a_log_that_cannot_be_kept_does_not_fail_the_attempt(scene: Scene) -> None:
