@@ -41,6 +41,8 @@ TIDY_SECONDS: Final = 60.0
 LEFTOVER_LEASE_AGE: Final = timedelta(minutes=5)
 
 ACTOR: Final = "clock"
+REFUSED: Final = "schedule_refused"
+"""Said of a schedule whose tool no worker can run."""
 
 A = TypeVar("A", bound=Aggregate)
 T = TypeVar("T")
@@ -81,6 +83,8 @@ class ClockService:
         self._not_before = 0.0
         self._tidy_at = 0.0
         self._has_heard = False
+        # An alert sees an increase only of what was there before.
+        metrics.CLOCK_FACTS.labels(REFUSED)
 
     async def start(self) -> None:
         """Nothing is opened before the first run."""
@@ -279,14 +283,14 @@ def _became(schedule: Schedule, taken: Taken) -> str:
     if taken.refusal is None:
         return "schedule_skipped"
     log.warning(
-        "schedule_refused",
+        REFUSED,
         schedule_id=str(schedule.id),
         tenant=schedule.tenant,
         tool_id=schedule.template.tool,
         reason=taken.refusal.code,
         next_at=schedule.next_at,
     )
-    return "schedule_refused"
+    return REFUSED
 
 
 def _origin(aggregate: Job | Schedule | Upload, clock: Clock) -> Origin:

@@ -35,6 +35,8 @@ tests:
       - {{series: 'magictoolbox_projection_lag_seconds{{projection="jobs"}}', values: '60x10'}}
       - {{series: 'magictoolbox_relay_halted', values: '0 0 0 0 1 1'}}
       - {{series: 'magictoolbox_pool_waiting{{pool="log"}}', values: '0x10'}}
+      - {{series: 'magictoolbox_clock_facts_total{{kind="schedule_refused"}}', values: '0 0 0 1 1'}}
+      - {{series: 'magictoolbox_clock_facts_total{{kind="due"}}', values: '0+10x10'}}
     alert_rule_test:
       - eval_time: 1m
         alertname: ProjectionBehind
@@ -56,6 +58,16 @@ tests:
       - eval_time: 5m
         alertname: PoolExhausted
         exp_alerts: []
+      - eval_time: 2m
+        alertname: SchedulesRefused
+        exp_alerts: []
+      - eval_time: 4m
+        alertname: SchedulesRefused
+        exp_alerts:
+          - exp_labels: {{severity: ticket, kind: schedule_refused}}
+            exp_annotations:
+              summary: Schedules make no jobs, because no worker can run their tool.
+              runbook: docs/operations.md#a-schedule-makes-no-jobs
 """
 
 needs_promtool = pytest.mark.skipif(
