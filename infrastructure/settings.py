@@ -151,6 +151,11 @@ class UploadSettings(Fragment):
     upload_seconds_max: float = Field(
         default=600.0, gt=0, description="Time after which an upload is given up (408)."
     )
+    uploads_at_once_max: int = Field(
+        default=50,
+        ge=1,
+        description="Uploads that one user has under way in one process; one more gets 429.",
+    )
 
 
 class HttpSettings(Fragment):

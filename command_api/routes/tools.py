@@ -78,12 +78,7 @@ async def process_files(
     resources = caller.resources
     # Before a byte of the body is read: nobody should send 50 MB to a misspelt tool.
     known = await resources.catalogue.offer(tool)
-    received = await receive_form_or_json(
-        request,
-        resources.receiver,
-        caller.principal.tenant,
-        needs_file=known.offer.inputs_min > 0,
-    )
+    received = await receive_form_or_json(request, caller, needs_file=known.offer.inputs_min > 0)
     async with ProvisionalBlobs(resources.blobs) as blobs:
         for file in received.files:
             blobs.add(file.blob_key)

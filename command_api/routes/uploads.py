@@ -46,8 +46,8 @@ async def upload_file(
     ] = None,
 ) -> UploadBody:
     """Keep one file for 24 hours: as multipart, as base64 in JSON, or as the body itself."""
-    resources, tenant = caller.resources, caller.principal.tenant
-    received = await receive_any(request, resources.receiver, tenant, filename)
+    resources = caller.resources
+    received = await receive_any(request, caller, filename)
     async with ProvisionalBlobs(resources.blobs) as blobs:
         for each in received.files:
             blobs.add(each.blob_key)

@@ -28,6 +28,7 @@ from infrastructure.http.multipart import (
     bad_multipart,
 )
 from infrastructure.http.problems import Problem
+from infrastructure.http.uploads_at_once import UploadsAtOnce
 from infrastructure.media_types import MediaTypes
 from infrastructure.scanner import Scanner, ScannerUnavailable
 from infrastructure.settings import UploadSettings
@@ -76,7 +77,7 @@ class Received:
 
 
 class UploadReceiver:
-    """Receives files within the limits of its settings."""
+    """Receives files within the limits of its settings; `client` is whose uploads are counted."""
 
     def __init__(
         self,
@@ -89,13 +90,14 @@ class UploadReceiver:
         self._blobs = blobs
         self._scanner = scanner
         self._media_types = media_types
+        self._at_once = UploadsAtOnce(settings.uploads_at_once_max)
 
     async def multipart(
-        self, request: Request, tenant: str, *, needs_file: bool = True
+        self, request: Request, tenant: str, client: str, *, needs_file: bool = True
     ) -> Received:
         """The parts called `file`, and all others as fields of text."""
         reader = MultipartReader(request.headers.get("content-type", ""))
-        async with self._reception(request, tenant, OVERHEAD_BYTES_MAX) as reception:
+        async with self._reception(request, tenant, client, OVERHEAD_BYTES_MAX) as reception:
             parts = _Parts(reception, self._settings.upload_files_max)
             async for chunk in reception.chunks():
                 for event in reader.feed(chunk):
@@ -109,14 +111,14 @@ class UploadReceiver:
             return reception.received(parts.fields, needs_file=needs_file)
 
     async def json_base64(
-        self, request: Request, tenant: str, *, needs_file: bool = True
+        self, request: Request, tenant: str, client: str, *, needs_file: bool = True
     ) -> Received:
         """The member `file_data` decoded, and the other members of the object as they are."""
         reader = Base64Reader()
         bytes_max = self._settings.max_upload_size
         # Base64 takes a third more, and line breaks may stand between its characters.
         overhead = bytes_max // 3 + bytes_max // 16 + REST_BYTES_MAX
-        async with self._reception(request, tenant, overhead) as reception:
+        async with self._reception(request, tenant, client, overhead) as reception:
             async for chunk in reception.chunks():
                 content = reader.feed(chunk)
                 if reader.has_file and reception.current is None:
@@ -134,9 +136,11 @@ class UploadReceiver:
             }
             return reception.received(others, needs_file=needs_file)
 
-    async def raw(self, request: Request, tenant: str, filename: str | None) -> Received:
+    async def raw(
+        self, request: Request, tenant: str, client: str, filename: str | None
+    ) -> Received:
         """The whole body as one file."""
-        async with self._reception(request, tenant, 0) as reception:
+        async with self._reception(request, tenant, client, 0) as reception:
             await reception.begin(FILE_FIELD, filename)
             async for chunk in reception.chunks():
                 await reception.write(chunk)
@@ -145,7 +149,7 @@ class UploadReceiver:
 
     @asynccontextmanager
     async def _reception(
-        self, request: Request, tenant: str, overhead_bytes: int
+        self, request: Request, tenant: str, client: str, overhead_bytes: int
     ) -> AsyncIterator["_Reception"]:
         settings = self._settings
         allow_body(request, settings.max_upload_size + overhead_bytes, "FILE_TOO_LARGE")
@@ -153,7 +157,8 @@ class UploadReceiver:
             request, tenant, settings, self._blobs, self._scanner, self._media_types
         )
         try:
-            yield reception
+            with self._at_once.one_more(client):
+                yield reception
         except BaseException as error:
             _count_refusal(error)
             # Shielded: a request that was cancelled must not leave its files behind.

@@ -113,7 +113,7 @@ async def uploads(clamd: ClamdScanner, tmp_path: Path) -> AsyncIterator[httpx.As
 
     @app.post("/multipart")
     async def multipart(request: Request) -> int:
-        return len((await receiver.multipart(request, "acme")).files)
+        return len((await receiver.multipart(request, "acme", "user:1")).files)
 
     async with served(app) as url, httpx.AsyncClient(base_url=url, timeout=60.0) as client:
         yield client

@@ -210,7 +210,7 @@ async def test_without_a_scanners_word_nothing_is_received(tmp_path: Path) -> No
 
     @app.post("/raw")
     async def raw(request: Request) -> None:
-        await receiver.raw(request, "acme", None)
+        await receiver.raw(request, "acme", "user:1", None)
 
     async with (
         served(app) as url,

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from fastapi import Request
 
+from infrastructure.blobs.base import BLOCK_BYTES
 from infrastructure.blobs.disk import DiskBlobStore
 from infrastructure.health import Readiness
 from infrastructure.http import uploads
@@ -28,6 +29,7 @@ from tests.integration.infrastructure.http.upload_house import (
     REPLY_SECONDS_MAX,
     TENANT,
     UPLOAD_MAX,
+    UPLOADS_AT_ONCE_MAX,
     House,
     assert_problem,
     bytes_of,
@@ -180,6 +182,32 @@ async def test_an_upload_that_stalls_is_given_up(house_of_short_pauses: House) -
     writer.close()
 
 
+async def test_one_client_has_so_many_uploads_under_way_and_no_more(
+    house: House, upload_client: httpx.AsyncClient
+) -> None:
+    head = b"POST /raw HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"
+    # Less than a block would not be seen on the disk.
+    begun = head + b"x" * 2 * BLOCK_BYTES
+    writers = []
+    for _ in range(UPLOADS_AT_ONCE_MAX):
+        _, writer = await asyncio.open_connection(*house.address)
+        writer.write(begun)
+        writers.append(writer)
+    await eventually(lambda: len(house.files()) == UPLOADS_AT_ONCE_MAX)
+
+    one_more = await upload_client.post("/raw", content=b"mine")
+    another = await upload_client.post("/raw", content=b"theirs", headers={"x-client": "user:2"})
+
+    assert_problem(one_more, 429, "TOO_MANY_UPLOADS")
+    assert int(one_more.headers["Retry-After"]) > 0
+    assert another.status_code == 200
+    for writer in writers:
+        writer.close()
+    await eventually(lambda: len(house.files()) == 1)
+    again = await upload_client.post("/raw", content=b"mine")
+    assert again.status_code == 200
+
+
 async def trickle(writer: asyncio.StreamWriter) -> None:
     while True:
         writer.write(b"x")
@@ -253,7 +281,7 @@ async def test_a_full_disk_is_said_and_leaves_nothing(
 
         @app.post("/raw")
         async def raw(request: Request) -> None:
-            await receiver.raw(request, TENANT, None)
+            await receiver.raw(request, TENANT, "user:1", None)
 
         filler = small / "filler"
         filler.write_bytes(b"x" * (MIB + MIB // 2))

@@ -27,6 +27,7 @@ from tests.fixtures.waiting import eventually
 TENANT = "acme"
 MIB = 1024 * 1024
 UPLOAD_MAX = 4 * MIB
+UPLOADS_AT_ONCE_MAX = 26
 REPLY_SECONDS_MAX = 60.0
 
 
@@ -48,6 +49,11 @@ class House:
     def files(self) -> list[str]:
         """Every file below the blob folder, finished or not."""
         return [str(p.relative_to(self.folder)) for p in self.folder.rglob("*") if p.is_file()]
+
+
+def client_of(request: Request) -> str:
+    """Whose upload it is."""
+    return request.headers.get("x-client", "user:1")
 
 
 def shown(received: Received) -> dict[str, Any]:
@@ -102,6 +108,7 @@ async def opened(folder: Path, media_types: MediaTypes, **limits: float) -> Asyn
         **{
             "max_upload_size": UPLOAD_MAX,
             "upload_files_max": 3,
+            "uploads_at_once_max": UPLOADS_AT_ONCE_MAX,
             "upload_idle_seconds": REPLY_SECONDS_MAX,
             "upload_seconds_max": 2 * REPLY_SECONDS_MAX,
             **limits,
@@ -112,19 +119,21 @@ async def opened(folder: Path, media_types: MediaTypes, **limits: float) -> Asyn
 
     @app.post("/multipart")
     async def multipart(request: Request) -> dict[str, Any]:
-        return shown(await receiver.multipart(request, TENANT))
+        return shown(await receiver.multipart(request, TENANT, client_of(request)))
 
     @app.post("/json")
     async def json_base64(request: Request) -> dict[str, Any]:
-        return shown(await receiver.json_base64(request, TENANT))
+        return shown(await receiver.json_base64(request, TENANT, client_of(request)))
 
     @app.post("/raw")
     async def raw(request: Request) -> dict[str, Any]:
-        return shown(await receiver.raw(request, TENANT, request.headers.get("x-name")))
+        return shown(
+            await receiver.raw(request, TENANT, client_of(request), request.headers.get("x-name"))
+        )
 
     @app.post("/refused-later")
     async def refused_later(request: Request, keep: bool = False) -> None:
-        async with await receiver.multipart(request, TENANT) as received:
+        async with await receiver.multipart(request, TENANT, client_of(request)) as received:
             if keep:
                 received.keep()
             raise Problem(422, "BAD_OPTION", "No.")
