@@ -30,6 +30,9 @@ ENVIRONMENT = {
     # Threads share the job's cores, and each arena of malloc would reserve address space.
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",
+    # A run begins without memory of its own; a large picture is 500 times fewer faults in pages of
+    # 2 MB than of 4 kB. Where the C library or the kernel knows no such thing, nothing changes.
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 
 
