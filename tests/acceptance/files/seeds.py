@@ -12,6 +12,7 @@ import pikepdf
 import py7zr
 import pyzipper
 import segno
+from PIL import Image
 
 from tests.factories import files
 from tests.factories.media import film, has_ffmpeg, sound
@@ -78,9 +79,10 @@ def seeds() -> dict[str, bytes]:
 
 
 def _code() -> bytes:
+    """A QR code in a format without checksums: it can be read in spite of some damage."""
     stream = io.BytesIO()
     segno.make("Hello").save(stream, kind="png", scale=4)
-    return stream.getvalue()
+    return files.encoded(Image.open(stream).convert("RGB"), "BMP")
 
 
 def _packed(pdf: bytes) -> bytes:
