@@ -32,6 +32,7 @@ from tests.unit.processors.test_attempt import Scene
 pytestmark = pytest.mark.debian
 pyzipper = pytest.importorskip("pyzipper")
 PASSWORD = "correct horse"
+ANSWERS_LOST_MAX = 4
 NOBODY = ClamdScanner(path="/nonexistent/clamd.sock")
 
 
@@ -114,13 +115,20 @@ async def test_what_is_not_clean_fails_the_job_and_is_not_kept(
     clamd: ClamdScanner, sandbox: Sandbox, tmp_path: Path, case: str
 ) -> None:
     code, given = REFUSED[case]
-    scene = Scene(tmp_path)
 
-    job = await ended(scene, sandbox, clamd, given)
+    for number in range(ANSWERS_LOST_MAX + 1):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        scene = Scene(folder)
+        job = await ended(scene, sandbox, clamd, given)
+        # clamd closes while the rest of a long file is on its way, and what it said may be lost
+        # with the connection: the attempt is made again, as with a scanner that is away.
+        if job.error_code != "SCANNER_UNAVAILABLE":
+            break
 
     assert (job.status, job.error_code) == (JobStatus.FAILED, code)
     assert [blob.key for blob in await scene.blobs.page(None, 10)] == [job.inputs[0].blob_key]
-    assert folders_in(tmp_path) == []
+    assert folders_in(folder) == []
 
 
 async def test_what_is_clean_comes_out(
