@@ -15,6 +15,7 @@ from command_api.access import owner_id, require_job
 from command_api.commands import JobInput, OutputInput, ReceivedInput, UploadInput
 from command_api.errors import OutputNotFound
 from command_api.keys import KeyRing
+from events.contracts.sealed_fields import NAME_FIELD
 from events.contracts.values import FileRef, JobStatus
 from events.domain.errors import (
     DomainError,
@@ -31,8 +32,6 @@ from events.store.sealing import Seal, SealBroken
 from infrastructure.blobs.base import BlobKey, BlobNotFound
 from infrastructure.clock import Clock
 from infrastructure.principals import Principal
-
-NAME_FIELD = "name"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,11 @@ import orjson
 from command_api.commands import RUN_AT_DAYS_MAX, SubmitJob
 from command_api.errors import RunAtPast, RunAtTooFar, TimeoutTooLong
 from command_api.tool_cache import CachedOffer
+from events.contracts.sealed_fields import LABELS_FIELD, OPTIONS_FIELD
 from events.contracts.values import Origin
 from events.domain.job import JobRequest
 from events.store.sealing import Seal, Sealer
 
-OPTIONS_FIELD: Final = "options"
-SECRETS_FIELD: Final = "secrets"
-LABELS_FIELD: Final = "labels"
 LIMIT_KEY: Final = "limit key"
 """In place of a label's name, which has no space."""
 

@@ -14,11 +14,11 @@ from uuid import UUID
 import orjson
 
 from command_api.commands import SubmitJob
-from command_api.input_files import NAME_FIELD, InputFile
+from command_api.input_files import InputFile
 from command_api.keys import KeyRing
-from command_api.results import NOTES_FIELD
 from command_api.tool_cache import CachedOffer
 from events.contracts.result import result_id
+from events.contracts.sealed_fields import NAME_FIELD, NOTES_FIELD
 from events.contracts.values import FileRef, Origin, SealedText
 from events.domain.errors import NotFound
 from events.domain.job import Job

@@ -5,15 +5,13 @@ from typing import Final
 import orjson
 
 from command_api.bodies import OutputBody
-from command_api.input_files import NAME_FIELD
 from command_api.keys import KeyRing
 from command_api.links import Links
+from events.contracts.sealed_fields import MESSAGE_FIELD, NAME_FIELD, NOTES_FIELD
 from events.contracts.values import FileRef
 from events.domain.job import QUEUE_TIMEOUT, WORKER_LOST, Job
 from events.store.sealing import Seal, SealBroken
 
-MESSAGE_FIELD = "message"
-NOTES_FIELD = "notes"
 ERASED = "erased"
 """What stands where a name or message cannot be read any more."""
 WITHOUT_WORDS: Final = {

@@ -12,12 +12,13 @@ import orjson
 
 from command_api.errors import InvalidSchedule
 from command_api.input_files import InputFile, InputFiles, owned
-from command_api.job_terms import LABELS_FIELD, OPTIONS_FIELD, SECRETS_FIELD, timeout_within
+from command_api.job_terms import timeout_within
 from command_api.options import canonical
 from command_api.schedule_commands import JobTemplate
 from command_api.secret_options import parted, with_kept
 from command_api.tool_cache import CachedOffer
 from command_api.tool_check import ToolCheck
+from events.contracts.sealed_fields import LABELS_FIELD, OPTIONS_FIELD, SECRETS_FIELD
 from events.contracts.values import FileRef, SealedText
 from events.domain.schedule import Template
 from events.store.provisional_blobs import ProvisionalBlobs

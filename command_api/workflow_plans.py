@@ -16,6 +16,7 @@ from command_api.secret_options import parted
 from command_api.tool_cache import CachedOffer
 from command_api.tool_check import ToolCheck, check_files, check_number
 from command_api.workflow_commands import EVERY_OUTPUT, StepOutput, StepRequest
+from events.contracts.sealed_fields import OUTPUT_FIELD
 from events.contracts.values import SealedText
 from events.domain.errors import DomainError
 from events.domain.workflow_plan import StepInput, StepPlan, problems
@@ -166,7 +167,7 @@ def _taken(given: Given, seal: Seal) -> StepInput:
         return StepInput()
     output: SealedText | None = None
     if given.output != EVERY_OUTPUT:
-        output = seal.seal("output", given.output)
+        output = seal.seal(OUTPUT_FIELD, given.output)
     return StepInput(step=given.step, output=output)
 
 

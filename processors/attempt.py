@@ -22,6 +22,7 @@ import orjson
 import structlog
 from prometheus_client import Counter, Histogram
 
+from events.contracts.sealed_fields import MESSAGE_FIELD, NOTES_FIELD, OPTIONS_FIELD, SECRETS_FIELD
 from events.contracts.values import FileRef, JobStatus, Origin, SealedText
 from events.domain.job import Failure, Job
 from events.store.sealing import Seal, SealBroken, secrets_id
@@ -47,10 +48,6 @@ from processors.tools.base import (
 from processors.tools.registry import AnyTool
 from processors.workspace import Workspace
 
-OPTIONS_FIELD: Final = "options"
-SECRETS_FIELD: Final = "secrets"
-MESSAGE_FIELD: Final = "message"
-NOTES_FIELD: Final = "notes"
 KEY_PAUSE_SECONDS: Final = 0.5
 STACK_CHARACTERS_MAX: Final = 8_000
 NO_FOLDER: Final = Path(os.devnull)

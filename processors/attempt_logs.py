@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from events.contracts.sealed_fields import LOG_FIELD
 from events.contracts.values import SealedText
 from events.domain.job import Job
 from events.store.sealing import Seal
@@ -21,7 +22,6 @@ from infrastructure.postgres import UNAVAILABLE, Pool
 from processors import work_statements as sql
 from processors.sandbox.observed import Written
 
-LOG_FIELD: Final = "log"
 KEEP_SECONDS_MAX: Final = 2.0
 """The outcome is waiting meanwhile."""
 

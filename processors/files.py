@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from events.contracts.sealed_fields import NAME_FIELD
 from events.contracts.values import FileRef
 from events.domain.job import Job
 from events.store.sealing import Seal
@@ -27,7 +28,6 @@ from processors.tools.base import DocumentedError, InputFile
 from processors.uninterrupted import uninterrupted
 from processors.workspace import InputDamaged, Workspace
 
-NAME_FIELD: Final = "name"
 FETCH_SECONDS_MAX: Final = 300.0
 STORE_SECONDS_MAX: Final = 300.0
 

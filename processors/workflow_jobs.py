@@ -6,9 +6,15 @@ take is found here, so that the step fails with a code and no workflow waits for
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 from uuid import UUID
 
+from events.contracts.sealed_fields import (
+    LABELS_FIELD,
+    NAME_FIELD,
+    OPTIONS_FIELD,
+    OUTPUT_FIELD,
+    SECRETS_FIELD,
+)
 from events.contracts.tool import tool_id
 from events.contracts.values import FileRef, Origin, SealedText
 from events.contracts.workflow import step_job_id
@@ -22,12 +28,6 @@ from events.store.repository import Repository
 from events.store.sealing import Seal, SealBroken, Sealer, WrappedKey, secrets_id
 from infrastructure.blobs.base import BlobNotFound, InsufficientStorage, checked_key
 from processors.keys import Keys
-
-NAME_FIELD: Final = "name"
-OUTPUT_FIELD: Final = "output"
-OPTIONS_FIELD: Final = "options"
-LABELS_FIELD: Final = "labels"
-SECRETS_FIELD: Final = "secrets"
 
 
 class StepRefused(Exception):

@@ -9,6 +9,16 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from events.contracts.sealed_fields import (
+    LABELS_FIELD,
+    LOG_FIELD,
+    MESSAGE_FIELD,
+    NAME_FIELD,
+    NOTES_FIELD,
+    OPTIONS_FIELD,
+    SCHEDULE_NAME_FIELD,
+    SUBJECT_FIELD,
+)
 from events.store.sealing import Seal, SealBroken
 
 ERASED: Final = "(erased)"
@@ -25,7 +35,7 @@ class SealedText:
 
     def name(self, sealed: str) -> str | None:
         """A file's name; None where it is not readable."""
-        return self._open("name", sealed)
+        return self._open(NAME_FIELD, sealed)
 
     def shown_name(self, sealed: str) -> str:
         """A file's name as it is shown."""
@@ -33,7 +43,7 @@ class SealedText:
 
     def schedule_name(self, sealed: str) -> str:
         """What a schedule is called."""
-        return self._open("schedule name", sealed) or ERASED
+        return self._open(SCHEDULE_NAME_FIELD, sealed) or ERASED
 
     def workflow_name(self, sealed: str | None) -> str | None:
         """What a workflow is called, if it has a name."""
@@ -41,28 +51,28 @@ class SealedText:
 
     def message(self, sealed: str | None) -> str | None:
         """What went wrong."""
-        return self._open("message", sealed)
+        return self._open(MESSAGE_FIELD, sealed)
 
     def notes(self, sealed: str | None) -> list[str]:
         """What a tool says about its outputs."""
-        text = self._open("notes", sealed)
+        text = self._open(NOTES_FIELD, sealed)
         return [] if text is None else list(orjson.loads(text))
 
     def log(self, sealed: str) -> str | None:
         """What an attempt wrote."""
-        return self._open("log", sealed)
+        return self._open(LOG_FIELD, sealed)
 
     def subject(self, sealed: str | None) -> str:
         """The limit key that a limit counts."""
-        return self._open("subject", sealed) or ERASED
+        return self._open(SUBJECT_FIELD, sealed) or ERASED
 
     def labels(self, sealed: str | None) -> dict[str, Any] | None:
         """The client's labels."""
-        return self._object("labels", sealed)
+        return self._object(LABELS_FIELD, sealed)
 
     def options(self, sealed: str, secrets: list[str] | None) -> dict[str, Any] | None:
         """The options without the secret ones; none at all where it is unknown which are."""
-        options = self._object("options", sealed) if secrets is not None else None
+        options = self._object(OPTIONS_FIELD, sealed) if secrets is not None else None
         if options is None or secrets is None:
             return None
         return {name: SECRET if name in secrets else value for name, value in options.items()}

@@ -16,6 +16,7 @@ from command_api.access import origin, owner_id, require
 from command_api.commands import BulkJobs, CancelBulk
 from command_api.errors import BadFilter
 from events.contracts.bulk import BulkStatus
+from events.contracts.sealed_fields import LABELS_FIELD
 from events.contracts.values import SealedText
 from events.domain.bulk import STATUSES_MEANT, STATUSES_OF, BulkFilter, BulkOperation
 from events.domain.errors import BulkNotFound, NotFound
@@ -25,7 +26,6 @@ from infrastructure.clock import Clock
 from infrastructure.ids import uuid7
 from infrastructure.principals import Principal, Role
 
-LABELS_FIELD: Final = "labels"
 PREVIEW_SECONDS_MAX: Final = 10.0
 PREVIEW_STEP_SECONDS: Final = 0.1
 

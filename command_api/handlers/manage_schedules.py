@@ -6,7 +6,7 @@ What a schedule would submit is checked when it is made or changed, as a job is 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from command_api import idempotency
@@ -21,6 +21,7 @@ from command_api.schedule_commands import (
     SteerSchedule,
 )
 from command_api.schedule_templates import ScheduleSeals, ScheduleTemplates, invalid_schedule
+from events.contracts.sealed_fields import SCHEDULE_NAME_FIELD
 from events.contracts.timetable import BadCron, UnknownZone
 from events.contracts.values import JobStatus, Origin
 from events.domain.errors import NotFound, ScheduleNotFound
@@ -40,7 +41,6 @@ from infrastructure.clock import Clock
 from infrastructure.ids import uuid7
 from infrastructure.principals import Role
 
-NAME_FIELD: Final = "schedule name"
 """The context under which its name is sealed."""
 
 Act = Callable[[Schedule, Origin], None]
@@ -103,7 +103,7 @@ class ManageSchedulesHandler:
             command.principal, command.job, files, ScheduleSeals(seal, secrets), blobs
         )
         with naming_fields():
-            name = seal.seal(NAME_FIELD, command.name)
+            name = seal.seal(SCHEDULE_NAME_FIELD, command.name)
             schedule = Schedule.create(schedule_id, name, command.plan, template, at)
         try:
             with blobs.recording():
@@ -123,7 +123,7 @@ class ManageSchedulesHandler:
             raise ScheduleNotFound
         secrets = await self._keys.seal(secrets_id(command.schedule_id))
         made = await self._made(command, before, ScheduleSeals(seal, secrets), blobs)
-        name = None if command.name is None else seal.seal(NAME_FIELD, command.name)
+        name = None if command.name is None else seal.seal(SCHEDULE_NAME_FIELD, command.name)
         given = {"cron": command.cron, "zone": command.zone, "missed": command.missed}
         changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from command_api.access import origin, owner_id, require
 from command_api.commands import ReceiveUpload
-from command_api.input_files import NAME_FIELD
+from events.contracts.sealed_fields import NAME_FIELD
 from events.contracts.values import FileRef
 from events.domain.upload import Upload
 from events.store.provisional_blobs import ProvisionalBlobs

@@ -7,6 +7,7 @@ from command_api.access import origin, owner_id, require
 from command_api.commands import RemoveLimit, SetLimit
 from command_api.job_terms import limit_token
 from events.contracts.limit import LimitScope, limit_id
+from events.contracts.sealed_fields import SUBJECT_FIELD
 from events.contracts.values import Origin
 from events.domain.errors import LimitNotFound, NotFound
 from events.domain.limit import Limit
@@ -15,8 +16,6 @@ from events.store.sealing import Sealer, WrappedKey
 from infrastructure.clock import Clock
 from infrastructure.ids import uuid7
 from infrastructure.principals import Role
-
-SUBJECT_FIELD = "subject"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,13 @@ from command_api import idempotency
 from command_api.access import origin, owner_id, require
 from command_api.commands import SubmitJob
 from command_api.input_files import InputFile, InputFiles, owned
-from command_api.job_terms import SECRETS_FIELD, idempotent_terms, job_request
+from command_api.job_terms import idempotent_terms, job_request
 from command_api.options import canonical
 from command_api.result_cache import Request, ResultCache, Reuse
 from command_api.secret_options import parted
 from command_api.tool_check import ToolCheck
 from command_api.uniqueness import Uniqueness
+from events.contracts.sealed_fields import SECRETS_FIELD
 from events.contracts.values import FileRef, JobStatus, Origin
 from events.domain.aggregate import Aggregate
 from events.domain.job import Job, JobRequest

@@ -16,6 +16,7 @@ from command_api import idempotency
 from command_api.access import origin, owner_id, require
 from command_api.workflow_commands import StepRequest, SubmitWorkflow
 from command_api.workflow_plans import WorkflowPlans, WorkflowSeals
+from events.contracts.sealed_fields import LABELS_FIELD, NAME_FIELD
 from events.contracts.workflow import WorkflowKind, WorkflowStatus
 from events.domain.workflow import Workflow, WorkflowRequest
 from events.domain.workflow_plan import StepPlan
@@ -26,8 +27,6 @@ from infrastructure.clock import Clock
 from infrastructure.ids import uuid7
 from infrastructure.principals import Role
 
-NAME_FIELD: Final = "name"
-LABELS_FIELD: Final = "labels"
 FIELD_OF: Final = {WorkflowKind.WORKFLOW: "steps", WorkflowKind.BATCH: "jobs"}
 """What the steps are called in the document."""
 

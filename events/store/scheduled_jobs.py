@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from events.contracts.sealed_fields import LABELS_FIELD, NAME_FIELD, OPTIONS_FIELD, SECRETS_FIELD
 from events.contracts.tool import tool_id
 from events.contracts.values import FileRef, Origin, SealedText
 from events.domain.errors import (
@@ -30,10 +31,6 @@ from events.store.sealing import Seal, SealBroken, Sealer, WrappedKey, secrets_i
 from infrastructure.ids import uuid7
 from infrastructure.postgres import UNAVAILABLE
 
-OPTIONS_FIELD: Final = "options"
-LABELS_FIELD: Final = "labels"
-NAME_FIELD: Final = "name"
-SECRETS_FIELD: Final = "secrets"
 SCHEDULES_KEPT_MAX: Final = 10_000
 
 
